@@ -1,0 +1,189 @@
+"""What callers prove themselves with: access keys, trusted issuers, workload access tokens, OAuth clients."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from oauth2_provider import models as toolkit
+
+from apps.agents.models import Agent
+from apps.connections.models import Principal
+from apps.tenants.models import SameTenantForeignKey, TenantOwned
+
+
+class AccessKey(TenantOwned):
+    """A SigV4 key pair of the tenant. The secret is sealed in the vault: signatures need it back."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "active"
+        DISABLED = "disabled", "disabled"
+
+    key_id = models.CharField(max_length=32, editable=False)
+    label = models.CharField(max_length=200, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    full_access = models.BooleanField(default=False, editable=False, help_text="may do everything inside its tenant")
+    agent = SameTenantForeignKey(Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="access_keys")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "key_id"], name="access_key_id_per_tenant")]
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class AccessKeyGrant(TenantOwned):
+    """One permission of an access key: an operation on resources, both with `*` and `?` as wildcards."""
+
+    access_key = SameTenantForeignKey(AccessKey, on_delete=models.CASCADE, related_name="grants")
+    action = models.CharField(max_length=100, help_text="bedrock-agentcore:GetResourceOauth2Token")
+    resource = models.CharField(max_length=1024, help_text="ARN pattern")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "access_key", "action", "resource"], name="access_key_grant_once")
+        ]
+
+
+class TrustedIssuer(TenantOwned):
+    """An OpenID provider whose tokens prove a person; for the whole tenant, or narrowed to one agent."""
+
+    agent = SameTenantForeignKey(Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="issuers")
+    issuer = models.CharField(max_length=2048)
+    discovery_url = models.CharField(max_length=2048)
+    jwks_uri = models.CharField(max_length=2048)
+    audiences = ArrayField(models.CharField(max_length=255))
+    clients = ArrayField(models.CharField(max_length=255), default=list, blank=True)
+    client_claims = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    algorithms = ArrayField(models.CharField(max_length=10), default=list, blank=True)
+    status = models.CharField(max_length=10, default="active", choices=[("active", "active"), ("disabled", "disabled")])
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["issuer"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "issuer", "agent"], name="trusted_issuer_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=models.Q(audiences__len__gt=0), name="trusted_issuer_audience"),
+        ]
+
+    def __str__(self) -> str:
+        return self.issuer
+
+
+class WorkloadToken(TenantOwned):
+    """A workload access token: agent and principal in one opaque artefact. Only its digest is here.
+
+    The three epochs are those in force when it was minted; raising any of them ends the token at once.
+    """
+
+    digest = models.BinaryField()
+    agent = SameTenantForeignKey(Agent, on_delete=models.CASCADE, related_name="+")
+    principal = SameTenantForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    proof = models.CharField(max_length=10, help_text="how the principal was proven: jwt, uid or self")
+    tenant_epoch = models.PositiveIntegerField()
+    agent_epoch = models.PositiveIntegerField()
+    principal_epoch = models.PositiveIntegerField()
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "digest"], name="workload_token_digest")]
+        indexes = [models.Index(fields=["tenant", "expires_at"], name="workload_token_expiry")]
+
+
+class AnsweredRequest(TenantOwned):
+    """The answer to a signed, mutating call, kept 10 minutes so that a client's retry has no second effect."""
+
+    fingerprint = models.BinaryField()
+    status = models.PositiveSmallIntegerField(null=True, help_text="empty while the first call is still running")
+    body = models.BinaryField(default=bytes)
+    error = models.CharField(max_length=80, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "fingerprint"], name="answered_request_once")]
+
+
+class OAuthClient(TenantOwned, toolkit.AbstractApplication):
+    """A client of the portal's own authorization server."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+
+    class Meta(toolkit.AbstractApplication.Meta):
+        abstract = False
+        verbose_name = "OAuth client"
+
+
+class OAuthGrant(TenantOwned, toolkit.AbstractGrant):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    application = SameTenantForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+
+    class Meta(toolkit.AbstractGrant.Meta):
+        abstract = False
+
+
+class OAuthIdToken(TenantOwned, toolkit.AbstractIDToken):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    application = SameTenantForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, blank=True, null=True
+    )
+
+    class Meta(toolkit.AbstractIDToken.Meta):
+        abstract = False
+
+
+class OAuthAccessToken(TenantOwned, toolkit.AbstractAccessToken):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    application = SameTenantForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE, blank=True, null=True
+    )
+    source_refresh_token = models.OneToOneField(
+        settings.OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL,
+        on_delete=models.SET_NULL,
+        blank=True,
+        null=True,
+        related_name="refreshed_access_token",
+        db_constraint=False,
+    )
+    id_token = models.OneToOneField(
+        settings.OAUTH2_PROVIDER_ID_TOKEN_MODEL,
+        on_delete=models.CASCADE,
+        blank=True,
+        null=True,
+        related_name="access_token",
+        db_constraint=False,
+    )
+
+    class Meta(toolkit.AbstractAccessToken.Meta):
+        abstract = False
+
+
+class OAuthRefreshToken(TenantOwned, toolkit.AbstractRefreshToken):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    application = SameTenantForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    access_token = models.OneToOneField(
+        settings.OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL,
+        on_delete=models.SET_NULL,
+        blank=True,
+        null=True,
+        related_name="refresh_token",
+        db_constraint=False,
+    )
+
+    class Meta(toolkit.AbstractRefreshToken.Meta):
+        abstract = False
+
+
+class OAuthDeviceGrant(TenantOwned, toolkit.AbstractDeviceGrant):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+
+    class Meta(toolkit.AbstractDeviceGrant.Meta):
+        abstract = False

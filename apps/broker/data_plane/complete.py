@@ -1,0 +1,81 @@
+"""The application says who came back. Only then is the code exchanged."""
+
+from __future__ import annotations
+
+from apps.broker import contracts as c
+from apps.broker.consent import loading, people, problems
+from apps.broker.consent.decide import opened
+from apps.broker.consent.exchange import exchange
+from apps.broker.data_plane import persons
+from apps.broker.run import handles
+from apps.broker.work import Work
+from apps.connections import principals, sessions
+from apps.connections.models import ConsentSession
+from apps.core import names
+from apps.core.errors import Conflict, Invalid
+from apps.core.secret import Secret
+
+Status = ConsentSession.Status
+
+
+@handles(c.CompleteConsent)
+def complete(command: c.CompleteConsent, work: Work) -> None:
+    """Bind the consent to the person who started it, and store the tokens.
+
+    Raises NotFound for a foreign or unknown session, Gone for an expired one, Conflict before the provider's
+    answer and after completion, NotAllowed for the wrong person (the session survives five), and whatever the
+    exchange raises.
+    """
+    if (command.jwt is None) == (command.user_id is None):
+        raise Invalid.field("user_identifier", "Give exactly one of a user token and a user id.", reason="identifier")
+    text = sessions.ticket_of(command.session_uri)
+    digest = loading.digest_of(Secret(text or ""), work.caller.account_id)
+    with work.look():
+        session = sessions.by_digest(digest)
+        if session is None:
+            raise loading.missing()
+        work.note(agent=session.agent, principal=session.principal, provider=session.provider, session=str(session.id))
+        work.require(names.DIRECTORY, names.agent(session.agent.name))
+        issuers = persons.trusted_for(session.agent)
+    if not _is_person(session, command, issuers, work):
+        people.refuse_wrong_person(session, None, work)
+    code = _consume(session, work)
+    exchange(session, code, work)
+
+
+def _is_person(session: ConsentSession, command: c.CompleteConsent, issuers: list[persons.Trusted], work: Work) -> bool:
+    """Same namespace, same issuer, same subject; a re-issued token of the same person is fine."""
+    want = session.principal
+    if command.jwt is not None:
+        who = persons.prove(command.jwt, issuers, work)
+        return (want.kind, want.issuer, want.subject) == ("jwt", who.issuer, who.subject)
+    subject = principals.checked_user_id(command.user_id or "")
+    return (want.kind, want.issuer, want.subject) == ("uid", "", subject)
+
+
+def _consume(session: ConsentSession, work: Work) -> Secret:
+    """Take the code out, once."""
+    expired = False
+    with work.look():
+        row = sessions.by_id(session.id, lock=True)
+        if row is None:
+            raise loading.missing()
+        if row.status in ConsentSession.LIVE and row.expires_at <= work.now:
+            sessions.end(row, Status.EXPIRED, "expired")
+            expired = True
+        elif row.status in (Status.PENDING, Status.APPROVED):
+            raise Conflict("The person has not come back from the provider yet.", reason="consent_not_returned")
+        elif row.status in (Status.COMPLETED, Status.EXCHANGING):
+            raise Conflict("This consent request was completed already.", reason="consent_used")
+        elif row.status != Status.RETURNED:
+            if row.status == Status.EXPIRED:
+                raise problems.gone("expired")
+            raise problems.refusal(row.problem)
+        else:
+            loading.check_world(row)
+            code = opened(row, "code")
+            row.status = Status.EXCHANGING
+            row.save(update_fields=["status", "updated_at"])
+    if expired:
+        raise problems.gone("expired")
+    return code

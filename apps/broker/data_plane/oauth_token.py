@@ -1,0 +1,187 @@
+"""OAuth access tokens, the slow path: renew, ask the person, or say why not.
+
+A stored token that may simply be had was answered in one round trip (`hot_path`). This module decides the
+rest, and is the reference the fast path must agree with.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from apps.authn.workload import Proven
+from apps.broker import contracts as c
+from apps.broker.consent import opening, problems
+from apps.broker.data_plane import facts, machine
+from apps.broker.run import handles
+from apps.broker.upkeep import renewal
+from apps.broker.upkeep.asking import refresh_with
+from apps.broker.work import Work
+from apps.connections import sessions
+from apps.connections.models import Connection, ConsentSession
+from apps.connections.params import RequestParams
+from apps.core import names, tickets
+from apps.core.errors import Invalid, NotAllowed, NotSupported, PortalError, Unauthenticated, UpstreamUnavailable
+from apps.core.secret import Secret
+from apps.policy.bindings import BindingFacts
+from apps.providers.models import Provider
+from apps.vault.opening import open_at
+
+Outcome = c.TokenReleased | c.ConsentNeeded | c.ConsentFailed
+
+
+@handles(c.FetchOAuthToken)
+def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
+    work.note(
+        provider_name=command.provider, flow=command.flow.value, scopes=sorted(command.scopes), forced=command.force
+    )
+    with work.look():
+        proven = facts.prove(command.workload_token, work)
+        work.require(
+            names.DIRECTORY, names.agent(proven.agent.name), names.VAULT, names.oauth_provider(command.provider)
+        )
+        facts.require_own_agent(proven.agent, work)
+        provider = facts.provider("oauth2", command.provider, work)
+        if command.flow is c.Flow.ON_BEHALF_OF:
+            raise NotSupported(
+                "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.", reason="obo_unsupported"
+            )
+        bound = facts.require_binding(proven, provider, flow=command.flow.value, scopes=command.scopes)
+    if command.flow is c.Flow.M2M:
+        return machine.fetch(command, work, proven, provider, bound)
+    if proven.principal.kind == "self":
+        raise Invalid(
+            "USER_FEDERATION needs a workload access token that names a person. Get one with "
+            "GetWorkloadAccessTokenForJWT or GetWorkloadAccessTokenForUserId.",
+            reason="no_person",
+        )
+    return _for_person(command, work, proven, provider, bound)
+
+
+def _for_person(
+    command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider, bound: BindingFacts | None
+) -> Outcome:
+    params = RequestParams(
+        custom=command.custom_parameters, resources=command.resources, audiences=command.audiences
+    )
+    with work.look():
+        polled = _polled_session(command, work, proven, provider)
+        row = _match(proven, provider, params)
+    waiting_for_forced = polled is not None and polled.forced and polled.status != ConsentSession.Status.COMPLETED
+    # A poll that repeats forceAuthentication is still a poll: it opens nothing new.
+    forced_anew = command.force and polled is None
+    if row is not None and not forced_anew and not waiting_for_forced and _covers(row, command.scopes, provider, work):
+        released = _release(row, work, bound)
+        if released is not None:
+            return released
+    if polled is not None:
+        return _answer_poll(polled, command, work)
+    return opening.open_for(command, work, proven, provider, params)
+
+
+def _match(proven: Proven, provider: Provider, params: RequestParams) -> Connection | None:
+    return (
+        Connection.objects.select_related("provider")
+        .filter(
+            agent=proven.agent,
+            principal=proven.principal,
+            provider=provider,
+            flow=Connection.Flow.USER_FEDERATION,
+            params_digest=params.digest(),
+        )
+        .first()
+    )
+
+
+def _covers(row: Connection, scopes: tuple[str, ...], provider: Provider, work: Work) -> bool:
+    """A completed consent satisfies what it requested, as long as nothing under it changed."""
+    return (
+        row.status == Connection.Status.ACTIVE
+        and row.generation > 0
+        and row.provider_config_version == provider.config_version
+        and set(scopes) <= set(row.requested_scopes)
+        and (row.expires_at is None or row.expires_at > work.now)
+    )
+
+
+def _release(row: Connection, work: Work, bound: BindingFacts | None) -> c.TokenReleased | None:
+    """The connection's token, renewed if due. None: the person has to consent again."""
+    facts.require_granted_below_ceiling(row.granted_scopes, bound)
+    if not renewal.is_fresh(row):
+        try:
+            result = renewal.renew(row.id, work, prepare=refresh_with)
+        except (UpstreamUnavailable, PortalError) as failed:
+            if not renewal.still_valid(row):
+                raise
+            work.note(renewal_failed=failed.reason)
+            result = renewal.Renewed(by_us=False)
+        if isinstance(result, renewal.ConsentLost):
+            if not (result.reason == "no_refresh_token" and renewal.still_valid(row)):
+                return None
+    return release_now(row, work)
+
+
+def release_now(row: Connection, work: Work) -> c.TokenReleased | None:
+    """Open the token and commit the record before it leaves. Everything that can end it is read once more."""
+    with work.change():
+        current = Connection.objects.select_related("agent", "principal", "provider").filter(id=row.id).first()
+        if current is None or current.status != Connection.Status.ACTIVE:
+            return None
+        if current.agent.status != "active" or current.principal.status != "active":
+            raise Unauthenticated(reason="agent_ended_tokens")
+        if current.provider.status != "active":
+            raise NotAllowed("This credential provider is suspended.", reason="provider_suspended")
+        if current.provider.config_version != current.provider_config_version:
+            return None
+        token = open_at(table="connections_connection", row_id=current.id, column="access_token")
+        if token is None:
+            return None
+        work.note(connection_id=current.id)
+        return c.TokenReleased(access_token=Secret(token.reveal()))
+
+
+def _polled_session(
+    command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider
+) -> ConsentSession | None:
+    """The session a poll names. Raises NotAllowed for one that is not this agent's and person's."""
+    if command.session_uri is None:
+        return None
+    foreign = NotAllowed(
+        "This session does not belong to this workload identity, person and provider, or does not exist. "
+        "Ask again without a session.",
+        reason="session_foreign",
+    )
+    text = sessions.ticket_of(command.session_uri)
+    try:
+        ticket = tickets.read(tickets.Kind.CONSENT_SESSION, text or "")
+    except Unauthenticated as bad:
+        raise foreign from bad
+    if ticket.account_id != work.caller.account_id:
+        raise foreign
+    session = sessions.by_digest(ticket.digest, lock=True)
+    if (
+        session is None
+        or session.agent_id != proven.agent.id
+        or session.principal_id != proven.principal.id
+        or session.provider_id != provider.id
+    ):
+        raise foreign
+    sessions.expire_if_due(session, work.now)
+    return session
+
+
+def _answer_poll(session: ConsentSession, command: c.FetchOAuthToken, work: Work) -> Outcome:
+    uri = command.session_uri or ""
+    ticket = sessions.ticket_of(uri) or ""
+    if session.status in ConsentSession.LIVE:
+        with work.change():
+            work.note(session=str(session.id), poll=True)
+        return c.ConsentNeeded(authorization_url=opening.url_of(ticket), session_uri=uri)
+    if session.status == ConsentSession.Status.COMPLETED:
+        problem = "used"
+    else:
+        problem = session.problem or session.status
+    if settings.STRICT_SESSION_STATUS:
+        with work.change():
+            work.note(session=str(session.id), poll=True, problem=problem)
+        return c.ConsentFailed(session_uri=uri)
+    raise problems.refusal(problem)

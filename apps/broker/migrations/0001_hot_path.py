@@ -1,0 +1,28 @@
+"""The one-round-trip functions. A changed function gets a new name (`_v2`): old processes may still be running."""
+
+from pathlib import Path
+
+from django.db import migrations
+
+FUNCTIONS = (Path(__file__).parent / "hot_path_v1.sql").read_text()
+
+
+class Migration(migrations.Migration):
+    initial = True
+    dependencies = [
+        ("tenants", "0001_initial"),
+        ("audit", "0001_initial"),
+        ("agents", "0001_initial"),
+        ("providers", "0001_initial"),
+        ("vault", "0001_initial"),
+        ("connections", "0001_initial"),
+        ("authn", "0001_initial"),
+        ("policy", "0001_initial"),
+    ]
+    operations = [
+        migrations.RunSQL(
+            FUNCTIONS,
+            "DROP FUNCTION portal_release_oauth_v1; DROP FUNCTION portal_release_api_key_v1; "
+            "DROP FUNCTION portal_mint_v1; DROP FUNCTION portal_like(text)",
+        )
+    ]

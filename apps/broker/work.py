@@ -1,0 +1,185 @@
+"""One call's working paper: the scopes it opens, the right it proved, the record it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError, transaction
+
+from apps.agents.models import Agent
+from apps.audit import recorder
+from apps.authn.caller import Caller, CallerKind
+from apps.connections.models import Principal
+from apps.core import clock, names
+from apps.core.errors import NotAllowed, PortalError, Unauthenticated, Unavailable
+from apps.policy import facts
+from apps.policy.decide import Decision, Deny, key_may, role_may
+from apps.providers.models import Provider
+from apps.tenants.scope import tenant_scope
+
+# A system caller is our own code; these are the only things it does.
+SYSTEM_ACTIONS = frozenset(
+    {
+        "connection.renew",
+        "connection.store",
+        "consent.view",
+        "consent.decide",
+        "oauth.callback",
+        "tenant.create",
+        "tenant.update",
+        "access_key.create",
+        "issuer.trust",
+        "member.add",
+        "principal.link",
+        "binding.set",
+        "operation.unsupported",
+        "request.rejected",
+        "authn.failure",
+        "agent.create",
+        "oauth_provider.create",
+        "api_key_provider.create",
+    }
+)
+
+
+class Work:
+    """Handed to every handler by `run`.
+
+    `look()` opens the tenant's scope for reading; `change()` opens it and writes the call's one audit record
+    in the same transaction as the change; `require()` proves the right, and a handler that never called it
+    is treated as a fault. Keep network calls outside both blocks.
+    """
+
+    def __init__(self, action: str, caller: Caller) -> None:
+        self.caller = caller
+        self.now: datetime = clock.now()
+        self.recorded = False
+        self.authorized = False
+        self._entry = recorder.Entry(
+            action=action,
+            actor_kind=caller.kind.value,
+            actor=caller.name,
+            proof=caller.proof,
+            request_id=caller.request_id,
+            source_ip=caller.source_ip,
+        )
+
+    # --- scopes -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def look(self) -> Iterator[None]:
+        with tenant_scope(self.caller.tenant_id):
+            yield
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        # The inner block is a savepoint only where a console page already holds the scope: a refusal then
+        # undoes the change, but not the record of the refusal.
+        with tenant_scope(self.caller.tenant_id), transaction.atomic():
+            yield
+            self._write(self._entry)
+            self.recorded = True
+
+    # --- rights -----------------------------------------------------------------------------------------------
+
+    def arn(self, path: str) -> str:
+        return names.prefix(self.caller.region, self.caller.account_id) + path
+
+    def require(self, *paths: str) -> None:
+        """Prove that the caller may do this to these resources. Call it inside a scope.
+
+        Raises Unauthenticated when the key or the tenant has ended meanwhile, NotAllowed otherwise.
+        """
+        decision = self._decide(tuple(self.arn(p) for p in paths))
+        if isinstance(decision, Deny):
+            if decision.reason in ("access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended"):
+                raise Unauthenticated(reason=decision.reason)
+            raise NotAllowed("You are not allowed to do this.", reason=decision.reason)
+        self.authorized = True
+
+    def proven_by_possession(self) -> None:
+        """For consent pages: who holds the session's ticket may see it; the handler compares the person."""
+        self.authorized = True
+
+    def _decide(self, arns: tuple[str, ...]) -> Decision:
+        caller, action = self.caller, self._entry.action
+        match caller.kind:
+            case CallerKind.ACCESS_KEY:
+                key = facts.of_key(caller.row_id) if caller.row_id else None
+                if key is None:
+                    return Deny("access_key_gone")
+                return key_may(key, action=action, arns=arns, now=self.now)
+            case CallerKind.PERSON:
+                role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
+                return role_may(role, action=action)
+            case CallerKind.SYSTEM:
+                from apps.policy.decide import Allow
+
+                return Allow() if action in SYSTEM_ACTIONS else Deny("not_a_system_action")
+
+    # --- the record -------------------------------------------------------------------------------------------
+
+    def note(
+        self,
+        *,
+        agent: Agent | None = None,
+        principal: Principal | None = None,
+        provider: Provider | None = None,
+        provider_name: str | None = None,
+        connection_id: UUID | None = None,
+        **details: Any,
+    ) -> None:
+        """Say more about this call in its record. Details are plain data, never secrets."""
+        entry = self._entry
+        if agent is not None:
+            entry.agent_id, entry.agent_name = agent.id, agent.name
+        if principal is not None:
+            entry.on_behalf_of = principal.pseudonym
+        if provider is not None:
+            entry.provider_name = provider.name
+        if provider_name is not None:
+            entry.provider_name = provider_name
+        if connection_id is not None:
+            entry.connection_id = connection_id
+        entry.details = {**entry.details, **details}
+
+    def also(self, action: str, *, outcome: str = "allowed", reason: str = "", **details: Any) -> None:
+        """A second record of the same call, for a step with a name of its own. Call it inside a scope."""
+        self._write(replace(self._entry, action=action, outcome=outcome, reason=reason, details=details))
+
+    def intent(self, action: str, **details: Any) -> None:
+        """Committed on its own before the network is touched: a crash afterwards leaves a trace."""
+        with tenant_scope(self.caller.tenant_id):
+            self._write(replace(self._entry, action=action, outcome="intent", details=details))
+
+    def finish(self) -> None:
+        """Record a call that changed nothing."""
+        if not self.recorded:
+            with self.change():
+                pass
+
+    def refuse(self, refusal: PortalError) -> None:
+        self._close("denied", refusal.reason)
+
+    def break_off(self, fault: Exception) -> None:
+        self._close("failed", type(fault).__name__)
+
+    def _close(self, outcome: str, reason: str) -> None:
+        with tenant_scope(self.caller.tenant_id):
+            self._write(replace(self._entry, outcome=outcome, reason=reason))
+        self.recorded = True
+
+    def _write(self, entry: recorder.Entry) -> None:
+        try:
+            recorder.write(entry)
+        except DatabaseError as broken:
+            raise Unavailable(
+                "The audit trail cannot be written, so nothing is released. Try again shortly.",
+                reason="audit_unavailable",
+                private=type(broken).__name__,
+            ) from broken

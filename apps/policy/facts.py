@@ -1,0 +1,39 @@
+"""Gathers what decisions need, inside the caller's scope."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from apps.authn.models import AccessKey, AccessKeyGrant
+from apps.policy.decide import KeyFacts
+from apps.policy.models import Binding
+from apps.tenants.models import Membership, User
+
+
+def of_key(row_id: UUID) -> KeyFacts | None:
+    """The access key as it is now, None when it is gone."""
+    key = AccessKey.objects.select_related("tenant").filter(id=row_id).first()
+    if key is None:
+        return None
+    grants = tuple(AccessKeyGrant.objects.filter(access_key_id=row_id).values_list("action", "resource"))
+    return KeyFacts(
+        status=key.status,
+        tenant_status=key.tenant.status,
+        expires_at=key.expires_at,
+        full_access=key.full_access,
+        grants=grants,
+    )
+
+
+def role_of(user_id: UUID, tenant_id: UUID) -> str | None:
+    """The person's role in the tenant, `platform_admin` for platform staff, None for strangers."""
+    user = User.objects.filter(id=user_id, is_active=True).first()
+    if user is None:
+        return None
+    if user.is_platform_admin:
+        return "platform_admin"
+    return Membership.objects.filter(user_id=user_id, tenant_id=tenant_id).values_list("role", flat=True).first()
+
+
+def binding(agent_id: UUID, provider_id: UUID) -> Binding | None:
+    return Binding.objects.filter(agent_id=agent_id, provider_id=provider_id).first()

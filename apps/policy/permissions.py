@@ -1,0 +1,89 @@
+"""Which permission each action needs, on which resources, and which role holds which actions."""
+
+from __future__ import annotations
+
+from apps.tenants.models import Membership
+
+SERVICE = "bedrock-agentcore"
+
+# The permission's name is the operation's name on the wire, so that existing policies can be copied over.
+PERMISSION: dict[str, str] = {
+    "agent.create": "CreateWorkloadIdentity",
+    "agent.read": "GetWorkloadIdentity",
+    "agent.update": "UpdateWorkloadIdentity",
+    "agent.delete": "DeleteWorkloadIdentity",
+    "agent.list": "ListWorkloadIdentities",
+    "oauth_provider.create": "CreateOauth2CredentialProvider",
+    "oauth_provider.read": "GetOauth2CredentialProvider",
+    "oauth_provider.update": "UpdateOauth2CredentialProvider",
+    "oauth_provider.delete": "DeleteOauth2CredentialProvider",
+    "oauth_provider.list": "ListOauth2CredentialProviders",
+    "api_key_provider.create": "CreateApiKeyCredentialProvider",
+    "api_key_provider.read": "GetApiKeyCredentialProvider",
+    "api_key_provider.update": "UpdateApiKeyCredentialProvider",
+    "api_key_provider.delete": "DeleteApiKeyCredentialProvider",
+    "api_key_provider.list": "ListApiKeyCredentialProviders",
+    "vault.read": "GetTokenVault",
+    "tags.read": "ListTagsForResource",
+    "tags.write": "TagResource",
+    "tags.delete": "UntagResource",
+    "workload_token.issue": "GetWorkloadAccessToken",
+    "workload_token.issue_for_jwt": "GetWorkloadAccessTokenForJWT",
+    "workload_token.issue_for_user_id": "GetWorkloadAccessTokenForUserId",
+    "credential.fetch_oauth": "GetResourceOauth2Token",
+    "credential.fetch_api_key": "GetResourceApiKey",
+    "consent.complete": "CompleteResourceTokenAuth",
+}
+
+_READ = {
+    "agent.read",
+    "agent.list",
+    "oauth_provider.read",
+    "oauth_provider.list",
+    "api_key_provider.read",
+    "api_key_provider.list",
+    "vault.read",
+    "tags.read",
+}
+_DEVELOP = _READ | {"agent.create", "agent.update"}
+_ADMIN = (
+    {
+        "agent.delete",
+        "agent.suspend",
+        "agent.resume",
+        "oauth_provider.create",
+        "oauth_provider.update",
+        "oauth_provider.delete",
+        "api_key_provider.create",
+        "api_key_provider.update",
+        "api_key_provider.delete",
+        "provider.suspend",
+        "provider.resume",
+        "connection.revoke",
+        "tags.write",
+        "tags.delete",
+        "access_key.create",
+        "access_key.disable",
+        "access_key.delete",
+        "issuer.trust",
+        "issuer.distrust",
+        "binding.set",
+        "binding.delete",
+        "member.add",
+        "member.remove",
+        "principal.link",
+    }
+    | _DEVELOP
+)
+_OWNER = _ADMIN | {"tenant.update"}
+
+Role = Membership.Role
+ROLE_ACTIONS: dict[str, frozenset[str]] = {
+    Role.TENANT_OWNER: frozenset(_OWNER),
+    Role.TENANT_ADMIN: frozenset(_ADMIN),
+    Role.AGENT_DEVELOPER: frozenset(_DEVELOP),
+    Role.SECURITY_AUDITOR: frozenset(_READ),
+    Role.APPROVER: frozenset(_READ),
+    Role.END_USER: frozenset(),
+    "platform_admin": frozenset(_OWNER | {"tenant.create", "tenant.enter"}),
+}

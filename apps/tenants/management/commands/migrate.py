@@ -1,0 +1,13 @@
+"""`migrate`, as the owner: the role that serves may not change the schema."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from django.core.management.commands.migrate import Command as DjangoMigrate
+
+
+class Command(DjangoMigrate):
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.set_defaults(database="owner")

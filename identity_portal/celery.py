@@ -1,0 +1,13 @@
+"""The Celery application. Celery only wakes workers: what is due stands in the database."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "identity_portal.settings")
+
+app = Celery("identity_portal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["apps.entrypoints.jobs"])
