@@ -11,3 +11,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "identity_portal.settings")
 app = Celery("identity_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["apps.entrypoints.jobs"])
+app.conf.beat_schedule = {
+    "housekeeping": {"task": "portal.housekeeping", "schedule": 60.0, "options": {"expires": 55}},
+}

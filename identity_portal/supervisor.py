@@ -10,7 +10,6 @@ import signal
 import socket
 import ssl
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from identity_portal.config import Config, ConfigError, home_folder, prepare_hom
 from identity_portal.embedded import postgres, redis
 from identity_portal.embedded.children import Child, Guard, end_all
 from identity_portal.embedded.errors import EmbeddedError
+from identity_portal.embedded.processes import is_alive
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 READY_PATH = "/healthz/ready"
@@ -58,8 +58,9 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self.failures: dict[str, int] = {}
         self.due: dict[str, float] = {}
-        self.servers: list[str] = []
+        self.servers: dict[str, int] = {}  # process ids of the servers that we started
         self.stopping = False
+        self.lock = contextlib.ExitStack()
         self.guard = Guard()
 
     def run(self) -> int:
@@ -80,29 +81,29 @@ class Supervisor:
 
     def _start_and_watch(self) -> int:
         prepare_home(self.env)
-        with only_one(self.home):
-            self._start_servers()
-            config = Config.from_environment(self.env)
-            bind = self.env.get("BIND") or "127.0.0.1"
-            refuse_taken_port(bind, config.port)
-            self._migrate(config)
-            if self.demo:
-                self._start_hub()
-                self._once("seed_demo", self._manage("seed_demo"), self.env)
-            for name in ("web", "worker", "beat"):
-                self._start(name)
-            self._wait_ready(bind, config.port)
-            say(f"ready at {config.public_url}")
-            if self.demo:
-                walkthrough = [sys.executable, str(BASE_DIR / "examples" / "walkthrough.py")]
-                status = self._once("walkthrough", walkthrough, self.env, must_succeed=False)
-                if self.once:
-                    return status
-                if status != 0:
-                    say(f"the walkthrough ended with status {status}; the portal keeps running")
-            while True:
-                self._breathe()
-                self._watch()
+        self.lock.enter_context(only_one(self.home))
+        self._start_servers()
+        config = Config.from_environment(self.env)
+        bind = self.env.get("BIND") or "127.0.0.1"
+        refuse_taken_port(bind, config.port)
+        self._migrate(config)
+        if self.demo:
+            self._start_hub()
+            self._once("seed_demo", self._manage("seed_demo"), self.env)
+        for name in ("web", "worker", "beat"):
+            self._start(name)
+        self._wait_ready(bind, config.port)
+        say(f"ready at {config.public_url}")
+        if self.demo:
+            walkthrough = [sys.executable, str(BASE_DIR / "examples" / "walkthrough.py")]
+            status = self._once("walkthrough", walkthrough, self.env, must_succeed=False)
+            if self.once:
+                return status
+            if status != 0:
+                say(f"the walkthrough ended with status {status}; the portal keeps running")
+        while True:
+            self._breathe()
+            self._watch()
 
     def request_stop(self, number: int, frame: FrameType | None) -> None:
         """Signal handler: only takes note, so that no half-done step is interrupted in the middle."""
@@ -113,19 +114,17 @@ class Supervisor:
         if not self.env.get("DATABASE_URL"):
             cluster = postgres.start(self.home, tied=True)
             if cluster.started:
-                self.servers.append("postgres")
+                self.servers["postgres"] = cluster.pid
                 self.guard.watch(cluster.pid, signal.SIGINT, group=False)
         if not self.env.get("REDIS_URL"):
             server = redis.start(self.home, tied=True)
             if server.started:
-                self.servers.append("redis")
+                self.servers["redis"] = server.pid
                 self.guard.watch(server.pid)
 
     def _migrate(self, config: Config) -> None:
         if not config.embedded_database and not self.env.get("DATABASE_OWNER_URL"):
-            say(
-                "DATABASE_OWNER_URL is not set, so nothing is migrated; run `manage.py migrate --database owner` with it"
-            )
+            say("DATABASE_OWNER_URL is not set: not migrating (`manage.py migrate --database owner` needs it)")
             return
         self._once("migrate", self._manage("migrate", "--database", "owner", "--noinput"), self.env)
 
@@ -134,13 +133,11 @@ class Supervisor:
         port = hub_port(self.home / "demo_hub.port")
         command = [sys.executable, "-m", "apps.demo_hub", "--port", str(port), "--home", str(self.home / "demo_hub")]
         # It is a stranger: it gets none of our configuration.
-        env = {name: self.env[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in self.env}
-        hub = Child("demo_hub", command, {**env, "PYTHONUNBUFFERED": "1"}, BASE_DIR, self.guard, piped=True)
-        self.children["demo_hub"] = hub
-        listening = threading.Event()
-        threading.Thread(target=relay, args=(hub, listening), daemon=True).start()
+        env = {name: self.env[name] for name in self.env if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+        env["PYTHONUNBUFFERED"] = "1"
+        hub = self.children["demo_hub"] = Child("demo_hub", command, env, BASE_DIR, self.guard, piped=True)
         deadline = time.monotonic() + 30
-        while not listening.is_set():
+        while b"LISTENING " not in hub.heard:
             self._breathe()
             if hub.exit_status() is not None or time.monotonic() > deadline:
                 raise Failed("the demo provider did not start")
@@ -169,7 +166,7 @@ class Supervisor:
             # Processes, not threads: only they can be stopped at the task time limit.
             options = ["--pool", "prefork", "--concurrency", concurrency, "--loglevel", "INFO"]
             return [*celery, "worker", *options, "--without-gossip", "--without-mingle"]
-        return [*celery, "beat", "--loglevel", "INFO", "--schedule", str(self.home / "run" / "beat"), "--pidfile="]
+        return [*celery, "beat", "--loglevel", "INFO", "--schedule", str(self.home / "beat-schedule"), "--pidfile="]
 
     def _manage(self, *arguments: str) -> list[str]:
         return [sys.executable, str(BASE_DIR / "manage.py"), *arguments]
@@ -217,10 +214,11 @@ class Supervisor:
             elif time.monotonic() >= self.due[name]:
                 del self.due[name]
                 self._start(name)
-        for name, pid in (("postgres", postgres.running_pid), ("redis", redis.running_pid)):
-            if name in self.servers and pid(self.home) is None:
+        for name, pid in list(self.servers.items()):
+            if not is_alive(pid):
                 say(f"{name} ended by itself; starting it again")
-                self.servers.remove(name)
+                self.guard.forget(pid)
+                del self.servers[name]
                 self._start_servers()
 
     def _plan_restart(self, name: str, *, steady: bool, status: int) -> None:
@@ -233,6 +231,8 @@ class Supervisor:
         if self.stopping:
             raise Stopped
         time.sleep(0.1)
+        for child in self.children.values():
+            child.pass_on_output()
 
     def _stop(self) -> None:
         """Take everything down: who uses a server before the server itself."""
@@ -244,6 +244,7 @@ class Supervisor:
             if "postgres" in self.servers:
                 postgres.stop(self.home, timeout_s=4.0)
         self.guard.farewell()
+        self.lock.close()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -323,22 +324,12 @@ def hub_port(record: Path) -> int:
     return port
 
 
-def relay(child: Child, listening: threading.Event) -> None:
-    """Pass a child's output on, and note when it says that it listens."""
-    assert child.process.stdout is not None
-    for line in child.process.stdout:
-        if line.startswith(b"LISTENING "):
-            listening.set()
-        sys.stderr.buffer.write(line)
-        sys.stderr.flush()
-
-
 def ask_ready(bind: str, port: int, *, tls: bool) -> str:
     """Ask the web server whether it is ready; returns the status as text."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(bind, bind)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(bind, bind)  # noqa: S104
     connection: http.client.HTTPConnection
     if tls:
-        context = ssl._create_unverified_context()  # our own server, asked for a status only
+        context = ssl._create_unverified_context()  # noqa: S323 (our own server, asked for a status)
         connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
     else:
         connection = http.client.HTTPConnection(host, port, timeout=5)

@@ -27,21 +27,51 @@ MODELS = {
     "control": ("bedrock-agentcore-control", "2023-06-05"),
 }
 OPERATIONS = {
-    "data": (
-        "GetWorkloadAccessToken GetWorkloadAccessTokenForJWT GetWorkloadAccessTokenForUserId GetResourceOauth2Token "
-        "GetResourceApiKey CompleteResourceTokenAuth GetResourcePaymentToken"
-    ).split(),
-    "control": (
-        "CreateWorkloadIdentity GetWorkloadIdentity UpdateWorkloadIdentity DeleteWorkloadIdentity "
-        "ListWorkloadIdentities CreateOauth2CredentialProvider GetOauth2CredentialProvider "
-        "UpdateOauth2CredentialProvider DeleteOauth2CredentialProvider ListOauth2CredentialProviders "
-        "CreateApiKeyCredentialProvider GetApiKeyCredentialProvider UpdateApiKeyCredentialProvider "
-        "DeleteApiKeyCredentialProvider ListApiKeyCredentialProviders GetTokenVault SetTokenVaultCMK "
-        "ResetTokenVaultKeyMaterial TagResource UntagResource ListTagsForResource PutResourcePolicy "
-        "GetResourcePolicy DeleteResourcePolicy CreatePaymentCredentialProvider GetPaymentCredentialProvider "
-        "UpdatePaymentCredentialProvider DeletePaymentCredentialProvider ListPaymentCredentialProviders "
-        "CreateConsentPortal GetConsentPortal UpdateConsentPortal DeleteConsentPortal ListConsentPortals"
-    ).split(),
+    "data": [
+        "GetWorkloadAccessToken",
+        "GetWorkloadAccessTokenForJWT",
+        "GetWorkloadAccessTokenForUserId",
+        "GetResourceOauth2Token",
+        "GetResourceApiKey",
+        "CompleteResourceTokenAuth",
+        "GetResourcePaymentToken",
+    ],
+    "control": [
+        "CreateWorkloadIdentity",
+        "GetWorkloadIdentity",
+        "UpdateWorkloadIdentity",
+        "DeleteWorkloadIdentity",
+        "ListWorkloadIdentities",
+        "CreateOauth2CredentialProvider",
+        "GetOauth2CredentialProvider",
+        "UpdateOauth2CredentialProvider",
+        "DeleteOauth2CredentialProvider",
+        "ListOauth2CredentialProviders",
+        "CreateApiKeyCredentialProvider",
+        "GetApiKeyCredentialProvider",
+        "UpdateApiKeyCredentialProvider",
+        "DeleteApiKeyCredentialProvider",
+        "ListApiKeyCredentialProviders",
+        "GetTokenVault",
+        "SetTokenVaultCMK",
+        "ResetTokenVaultKeyMaterial",
+        "TagResource",
+        "UntagResource",
+        "ListTagsForResource",
+        "PutResourcePolicy",
+        "GetResourcePolicy",
+        "DeleteResourcePolicy",
+        "CreatePaymentCredentialProvider",
+        "GetPaymentCredentialProvider",
+        "UpdatePaymentCredentialProvider",
+        "DeletePaymentCredentialProvider",
+        "ListPaymentCredentialProviders",
+        "CreateConsentPortal",
+        "GetConsentPortal",
+        "UpdateConsentPortal",
+        "DeleteConsentPortal",
+        "ListConsentPortals",
+    ],
 }
 # Known by name only, so that the refusal can say what was asked for.
 NAMED_ONLY = ("AgentRuntime",)

@@ -57,7 +57,7 @@ class TrustedIssuer(TenantOwned):
     issuer = models.CharField(max_length=2048)
     discovery_url = models.CharField(max_length=2048)
     jwks_uri = models.CharField(max_length=2048)
-    audiences = ArrayField(models.CharField(max_length=255))
+    audiences = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     clients = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     client_claims = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     algorithms = ArrayField(models.CharField(max_length=10), default=list, blank=True)
@@ -71,7 +71,9 @@ class TrustedIssuer(TenantOwned):
             models.UniqueConstraint(
                 fields=["tenant", "issuer", "agent"], name="trusted_issuer_once", nulls_distinct=False
             ),
-            models.CheckConstraint(condition=models.Q(audiences__len__gt=0), name="trusted_issuer_audience"),
+            models.CheckConstraint(
+                condition=models.Q(audiences__len__gt=0) | models.Q(clients__len__gt=0), name="trusted_issuer_audience"
+            ),
         ]
 
     def __str__(self) -> str:

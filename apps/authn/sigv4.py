@@ -162,9 +162,7 @@ def verify(parsed: ParsedAuthorization, request: RawRequest, signing_key: bytes,
         f"{parsed.header_block}\n{';'.join(parsed.signed_headers)}\n{payload_hash}"
     )
     digest = sha256(canonical_request.encode()).hexdigest()
-    to_sign = (
-        f"{ALGORITHM}\n{parsed.amz_date}\n{parsed.date}/{parsed.region}/{parsed.service}/{TERMINATOR}\n{digest}"
-    )
+    to_sign = f"{ALGORITHM}\n{parsed.amz_date}\n{parsed.date}/{parsed.region}/{parsed.service}/{TERMINATOR}\n{digest}"
     expected = hmac.digest(signing_key, to_sign.encode(), "sha256")
     if not hmac.compare_digest(expected, bytes.fromhex(parsed.signature)):
         raise Unauthenticated(reason="signature_mismatch")

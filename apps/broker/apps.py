@@ -7,7 +7,28 @@ class BrokerConfig(AppConfig):
     verbose_name = "Broker"
 
     def ready(self) -> None:
+        from django.conf import settings
+
+        from apps.core.net.process import configure
+
+        configure(
+            allowed_private=settings.ALLOWED_PRIVATE_UPSTREAMS,
+            approved_hosts=settings.APPROVED_UPSTREAM_HOSTS or None,
+        )
         # Handlers register themselves on import.
         from apps.broker.consent import decide, returns, show  # noqa: F401
-        from apps.broker.control_plane import agents, api_keys, oauth_providers, tags, unsupported, vault  # noqa: F401
+        from apps.broker.control_plane import (  # noqa: F401
+            access_keys,
+            agents,
+            api_keys,
+            bindings,
+            issuers,
+            lifecycle,
+            oauth_providers,
+            people,
+            tags,
+            tenants,
+            unsupported,
+            vault,
+        )
         from apps.broker.data_plane import api_key, complete, oauth_token, workload_token  # noqa: F401

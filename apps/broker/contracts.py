@@ -449,3 +449,159 @@ class Connected:
     provider_title: str
     reduced: bool
     missing_scopes: tuple[str, ...]
+
+
+# --- administration ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendAgent(Command):
+    """No further token within the second, and every workload token already out ends. `why` goes to the record."""
+
+    action = "agent.suspend"
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAgent(Command):
+    action = "agent.resume"
+    name: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendProvider(Command):
+    action = "provider.suspend"
+    provider_id: UUID
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeProvider(Command):
+    action = "provider.resume"
+    provider_id: UUID
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeConnection(Command):
+    """End a connection and forget its tokens. The provider's own revocation is not called yet."""
+
+    action = "connection.revoke"
+    connection_id: UUID
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAccessKey(Command):
+    """Answers NewAccessKey. `grants` are (action pattern, ARN pattern); empty means the key may do nothing."""
+
+    action = "access_key.create"
+    label: str = ""
+    grants: tuple[tuple[str, str], ...] = ()
+    agent: str | None = None
+    full_access: bool = False
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccessKey:
+    """The secret is here once and never again."""
+
+    row_id: UUID
+    access_key_id: str
+    secret_access_key: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisableAccessKey(Command):
+    action = "access_key.disable"
+    access_key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAccessKey(Command):
+    action = "access_key.delete"
+    access_key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustIssuer(Command):
+    """Trust tokens of the OpenID provider behind `discovery_url`, for the tenant or for one agent only.
+
+    Discovery is read now and kept. Trusting the same issuer again replaces what was set. Answers the issuer.
+    """
+
+    action = "issuer.trust"
+    discovery_url: str
+    audiences: tuple[str, ...]
+    clients: tuple[str, ...] = ()
+    client_claims: tuple[str, ...] = ()
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistrustIssuer(Command):
+    action = "issuer.distrust"
+    issuer_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetBinding(Command):
+    """`flows` empty: every flow. `scope_ceiling` None: every scope."""
+
+    action = "binding.set"
+    agent: str
+    provider_id: UUID
+    flows: tuple[str, ...] = ()
+    scope_ceiling: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteBinding(Command):
+    action = "binding.delete"
+    binding_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMember(Command):
+    """Give a person a role in the tenant, replacing an earlier one. Nobody gives a role above their own."""
+
+    action = "member.add"
+    email: str
+    role: str
+    name: str = ""
+    password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveMember(Command):
+    """The last owner cannot be removed."""
+
+    action = "member.remove"
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPrincipal(Command):
+    """Say that a portal account is the person known to applications by this user id, or by this token subject."""
+
+    action = "principal.link"
+    email: str
+    user_id: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateTenant(Command):
+    """None leaves a setting as it is. Switching to closed needs bindings first for whatever should go on working."""
+
+    action = "tenant.update"
+    name: str | None = None
+    binding_mode: str | None = None
+    claim_user_ids: bool | None = None
+    workload_token_life_s: int | None = None
+    consent_session_life_s: int | None = None
+    stale_issuer_keys_s: int | None = None

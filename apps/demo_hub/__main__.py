@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         given = {k.removeprefix(_PASSWORD).lower(): v for k, v in os.environ.items() if k.startswith(_PASSWORD) and v}
         hub = Hub(url=url, home=home, passwords=given)
     except (HomeUnusable, OSError, OverflowError) as wrong:
-        print(f"Demo Hub cannot start: {wrong}", file=sys.stderr)
+        sys.stderr.write(f"Demo Hub cannot start: {wrong}\n")
         return 1
     install(hub)
     configure(url, asked.host)
@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop)  # set explicitly: a background job inherits SIGINT as ignored
     if asked.until_stdin_closes:
         threading.Thread(target=_wait_for_the_end_of_input, args=(server,), daemon=True).start()
-    print(f"LISTENING {here}\nCONTROL {hub.control_key}", flush=True)
+    sys.stdout.write(f"LISTENING {here}\nCONTROL {hub.control_key}\n")
+    sys.stdout.flush()
     server.serve_forever(poll_interval=0.1)
     server.server_close()
     server.drain(_LAST_ANSWERS_S)

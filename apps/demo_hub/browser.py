@@ -239,12 +239,10 @@ def _browser_headers(method: str, url: str, source: Page | None) -> dict[str, st
     same_site = urlsplit(source.url).hostname == urlsplit(url).hostname
     headers["Sec-Fetch-Site"] = "same-origin" if same else "same-site" if same_site else "cross-site"
     policy = source.headers.get("referrer-policy", "").split(",")[-1].strip().lower()
-    if policy not in ("no-referrer", "") and not (policy == "same-origin" and not same):
-        headers["Referer"] = source.url.split("#")[0] if same else origin(source.url) + "/"
-    elif not policy:
+    hidden = policy == "no-referrer" or (policy == "same-origin" and not same)
+    if not hidden:  # strict-origin-when-cross-origin, the default; between loopback servers nothing is downgraded
         headers["Referer"] = source.url.split("#")[0] if same else origin(source.url) + "/"
     if method == "POST":
-        hidden = policy == "no-referrer" or (policy == "same-origin" and not same)
         headers["Origin"] = "null" if hidden else origin(source.url)
     return headers
 

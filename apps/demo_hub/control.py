@@ -12,14 +12,23 @@ import re
 import secrets
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from . import keys, scopes, tokens
+from .control_bodies import (
+    ChangedClient,
+    ChangedPerson,
+    ClientSettings,
+    ClockMove,
+    NewApiKey,
+    NewClient,
+    NewPerson,
+    Rotation,
+)  # fmt: skip
 from .hub import Hub
 from .model import ApiKey, Client, Grant, Person, digest
 from .passwords import random_password
@@ -35,77 +44,6 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 _View = Callable[..., HttpResponse]
 
 
-class ClientSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What can be said about a client. What is left out stays, or gets its default."""
-
-    name: str | UnsetType = UNSET
-    redirect_uris: list[str] | UnsetType = UNSET
-    grant_types: list[str] | UnsetType = UNSET
-    scopes: list[str] | UnsetType = UNSET
-    auth_methods: list[str] | UnsetType = UNSET
-    audiences: list[str] | UnsetType = UNSET
-    access_lifetime_s: int | UnsetType = UNSET
-    refresh_lifetime_s: int | UnsetType = UNSET
-    require_pkce: bool | UnsetType = UNSET
-    issue_refresh_tokens: bool | UnsetType = UNSET
-    rotate_refresh_tokens: bool | UnsetType = UNSET
-    jwt_access_tokens: bool | UnsetType = UNSET
-    id_token_alg: Literal["RS256", "ES256"] | UnsetType = UNSET
-    skip_consent: bool | UnsetType = UNSET
-    resource_server: bool | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
-
-
-class NewClient(ClientSettings, kw_only=True, forbid_unknown_fields=True):
-    """A client to register; `public` gives it no secret."""
-
-    client_id: str = ""
-    public: bool = False
-
-
-class ChangedClient(ClientSettings, kw_only=True, forbid_unknown_fields=True):
-    """A client to change; `new_secret` replaces its secret."""
-
-    new_secret: bool = False
-
-
-class NewPerson(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to create; without a password, a random one is made and returned."""
-
-    username: str
-    name: str = ""
-    email: str = ""
-    password: str = ""
-
-
-class ChangedPerson(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to change. `random_password` makes a new password and returns it."""
-
-    name: str | UnsetType = UNSET
-    email: str | UnsetType = UNSET
-    password: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
-    random_password: bool = False
-
-
-class NewApiKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A key for the weather API."""
-
-    name: str = "weather"
-
-
-class Rotation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """New signing keys; `drop_old` takes the old ones out of the key set at once."""
-
-    drop_old: bool = False
-
-
-class ClockMove(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How far to move the clock, in seconds."""
-
-    advance_s: int
-
-
 class _Absent(Exception):
     """What the address names is not there."""
 
@@ -114,7 +52,6 @@ def _controlled(*methods: str) -> Callable[[_View], _View]:
     """Let only this machine in, and only with the key."""
 
     def decorate(view: _View) -> _View:
-        @csrf_exempt
         @wraps(view)
         def wrapped(request: HttpRequest, **where: str) -> HttpResponse:
             hub = the_hub()

@@ -9,9 +9,7 @@ Needs only `requests`; Django runs in the other process.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import json
 import os
 import queue
@@ -21,18 +19,20 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
-from .browser import BlockedByPolicy, Browser, Page, origin
+from .browser import BlockedByPolicy, Browser, Page
+from .person import Answer, HubClient, Person
 
 __all__ = ["Answer", "BlockedByPolicy", "Browser", "ControlRefused", "HubClient", "HubProcess", "Page", "Person"]
 
 SEEDED = ("dana", "lee", "priya", "gus")
+# It is a stranger: it gets none of the configuration of whoever starts it.
+_NOT_ITS_BUSINESS = ("AWS_", "DATABASE_", "DEMO_HUB_PASSWORD_", "DJANGO_", "IDENTITY_PORTAL_", "REDIS_")
 _START_WITHIN_S = 30.0
 _STOP_WITHIN_S = 10.0
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,26 +42,6 @@ class ControlRefused(Exception):
     """The control API did not do what was asked; the message is its own."""
 
 
-@dataclass(frozen=True)
-class HubClient:
-    """A client registered at Demo Hub. An empty secret means a public client."""
-
-    client_id: str
-    client_secret: str
-    redirect_uri: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An authorization response, with what its receiver has to know to use it."""
-
-    parameters: dict[str, str]
-    state: str
-    nonce: str
-    verifier: str
-    redirect_uri: str
-
-
 class HubProcess:
     """A running Demo Hub. It ends with this process, however this process ends."""
 
@@ -69,6 +49,7 @@ class HubProcess:
         self._process = process
         self._errors = errors
         self._passwords = passwords
+        self._last_words = ""
         self._http = requests.Session()
         self._http.trust_env = False
         self.url, self.control_key = self._first_lines()
@@ -93,9 +74,9 @@ class HubProcess:
             command += ["--home", str(home)]
         if public_url:
             command += ["--public-url", public_url]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DEMO_HUB_PASSWORD_", "DJANGO_"))}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_ITS_BUSINESS)}
         environment |= {f"DEMO_HUB_PASSWORD_{name.upper()}": password for name, password in passwords.items()}
-        errors = tempfile.TemporaryFile()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process writes to it
         process = subprocess.Popen(
             command,
             cwd=_CHECKOUT,
@@ -121,7 +102,8 @@ class HubProcess:
                 lines.put(line.strip())
             lines.put("")
 
-        threading.Thread(target=read, daemon=True).start()
+        self._reader = threading.Thread(target=read, daemon=True)
+        self._reader.start()
         found: dict[str, str] = {}
         while len(found) < 2:
             try:
@@ -148,8 +130,10 @@ class HubProcess:
 
     def errors(self) -> str:
         """What the process wrote to standard error."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")
+        if self._errors.closed:
+            return self._last_words
+        # pread: the process shares the file's position, and moving it would make it overwrite itself.
+        return os.pread(self._errors.fileno(), 1_000_000, 0).decode(errors="replace")
 
     def stop(self) -> int:
         """Stop it cleanly and return its exit status (-9 if it had to be killed)."""
@@ -168,9 +152,15 @@ class HubProcess:
 
     def _gone(self) -> int:
         status = self._process.wait()
+        self._last_words = self.errors()
+        self._errors.close()
+        self._http.close()
         if self._process.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
+        if self._process.stdout:
+            self._reader.join()  # the pipe has ended, and with it the thread
+            self._process.stdout.close()
         return status
 
     def __enter__(self) -> HubProcess:
@@ -289,141 +279,7 @@ class HubProcess:
             form["client_id"] = client.client_id
             if auth == "post":
                 form["client_secret"] = client.client_secret
-        return requests.post(f"{self.url}/{path}", data=form, auth=basic, timeout=_START_WITHIN_S)
-
-
-class Person(Browser):
-    """One of Demo Hub's people in front of a browser."""
-
-    def __init__(self, hub: HubProcess, username: str, password: str, *, stop_at: Iterable[str] = ()) -> None:
-        super().__init__(stop_at=stop_at)
-        self.hub = hub
-        self.username = username
-        self._logins: dict[str, tuple[str, str]] = {origin(hub.url): (username, password)}
-
-    def knows_login(self, url: str, username: str, password: str) -> None:
-        """Learn how to sign in at another server, for `walk`."""
-        self._logins[origin(url)] = (username, password)
-
-    def sign_in_here(self) -> Page:
-        """Fill in the sign-in form of this page: its password field and the text field before it.
-
-        Raises:
-            LookupError: there is no such form, or the person does not know the password here.
-        """
-        page = self.page
-        login = self._logins.get(origin(page.url))
-        for form in page.forms:
-            secret = next((f for f in form.fields if f.kind == "password"), None)
-            name = next((f for f in form.fields if f.kind in ("text", "email")), None)
-            if secret and name and login:
-                return self.submit({name.name: login[0], secret.name: login[1]}, form=form)
-        raise LookupError(f"{self.username} cannot sign in at {page.url.split('?')[0]}")
-
-    def walk(
-        self,
-        *,
-        press: Iterable[str] = ("consent-approve", "hub-approve"),
-        values: Mapping[str, str] | None = None,
-        most_pages: int = 12,
-    ) -> Page:
-        """Go on from the current page as long as something is asked: sign in, or press one of these buttons.
-
-        Args:
-            press: buttons that go on, the first one present is pressed.
-            values: what to fill in on pages with such a button, where the form has such a field.
-
-        Returns:
-            The first page that asks for nothing of this.
-
-        Raises:
-            LookupError: it goes in circles, as with a wrong password.
-        """
-        wanted = list(press)
-        for _ in range(most_pages):
-            page = self.page
-            found = next((hit for hit in (page.button(name) for name in wanted) if hit), None)
-            if found:
-                form, button = found
-                there = {f.name for f in form.fields}
-                chosen = {name: value for name, value in (values or {}).items() if name in there}
-                name = button.testid or (f"{button.name}={button.value}" if button.name else button.text)
-                self.submit(chosen, button=name)
-            elif any(f.kind == "password" for form in page.forms for f in form.fields):
-                self.sign_in_here()
-            else:
-                return page
-        raise LookupError(f"{self.username} goes in circles at {self._described()}")
-
-    def authorize(
-        self,
-        client: HubClient,
-        scope: str = "openid profile email",
-        *,
-        approve: bool = True,
-        flavour: str = "oidc",
-        **parameters: str | None,
-    ) -> Answer:
-        """Run the authorization step for a client, with PKCE, state and nonce, up to its redirect URI.
-
-        Args:
-            approve: press Approve, or (False) Deny.
-            flavour: `oidc`, or `github` for the other endpoint.
-            parameters: more or other parameters; None leaves one out.
-        """
-        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        query: dict[str, str | None] = {
-            "response_type": "code",
-            "client_id": client.client_id,
-            "redirect_uri": client.redirect_uri,
-            "scope": scope,
-            "state": state,
-            "nonce": nonce,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-            **parameters,
-        }
-        path = "/authorize" if flavour == "oidc" else "/github/login/oauth/authorize"
-        before = self.stop_at
-        self.stop_at = [*before, client.redirect_uri]
-        try:
-            self.open(f"{self.hub.url}{path}?{urlencode({k: v for k, v in query.items() if v is not None})}")
-            page = self.walk(press=["hub-approve" if approve else "hub-deny"])
-        finally:
-            self.stop_at = before
-        if not page.url.startswith(client.redirect_uri):
-            raise LookupError(f"ended on {self._described()}: {page.texts('hub-problem')}")
-        return Answer(page.parameters, state, nonce, verifier, client.redirect_uri)
-
-    def redeem(self, client: HubClient, answer: Answer, **form: str) -> requests.Response:
-        """Exchange the code of an answer at the token endpoint."""
-        body = {
-            "grant_type": "authorization_code",
-            "code": answer.parameters.get("code", ""),
-            "redirect_uri": answer.redirect_uri,
-            "code_verifier": answer.verifier,
-        }
-        return self.hub.token_request(client, **(body | form))
-
-    def get_tokens(self, client: HubClient, scope: str = "openid profile email") -> dict[str, Any]:
-        """The token response for this person at a client, the whole flow included.
-
-        Raises:
-            RuntimeError: the person or the provider refused.
-        """
-        answer = self.authorize(client, scope)
-        if answer.parameters.get("state") != answer.state or "code" not in answer.parameters:
-            raise RuntimeError(f"no code: {answer.parameters.get('error', 'another state came back')}")
-        response = self.redeem(client, answer)
-        if not response.ok:
-            raise RuntimeError(f"no tokens: {response.text}")
-        tokens: dict[str, Any] = response.json()
-        return tokens
-
-    def sign_in_and_get_jwt(self, client: HubClient | None = None, scope: str = "openid profile email") -> str:
-        """Sign in at Demo Hub through an application (Demo App unless said) and return the ID token."""
-        return str(self.get_tokens(client or self.hub.demo_app(), scope)["id_token"])
+        return self._http.post(f"{self.url}/{path}", data=form, auth=basic, timeout=_START_WITHIN_S)
 
 
 def _id(client: HubClient | str) -> str:

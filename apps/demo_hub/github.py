@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from . import scopes, tokens
@@ -33,7 +32,6 @@ class TokenBody(msgspec.Struct):
     access_token: str
 
 
-@csrf_exempt  # called by programs, which prove who they are with a secret in the body
 @require_POST
 def access_token(request: HttpRequest) -> HttpResponse:
     """Exchange a code for a token that lasts until it is taken back."""
@@ -80,7 +78,6 @@ def user(request: HttpRequest) -> HttpResponse:
     return reply(body, headers={"X-OAuth-Scopes": ", ".join(token.scopes)})
 
 
-@csrf_exempt  # called by programs, which prove who they are with Basic credentials
 @require_http_methods(["DELETE"])
 def delete_token(request: HttpRequest, client_id: str) -> HttpResponse:
     """Take one token back: Basic credentials and JSON with `access_token`; 204, or 404 for an unknown one."""

@@ -94,7 +94,7 @@ class Home:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-            os.replace(draft, self.folder / name)
+            draft.replace(self.folder / name)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 _REFRESH = re.compile(r"\s*(\d+)(?:\.\d*)?\s*[;,]\s*url\s*=\s*(.+?)\s*", re.IGNORECASE | re.DOTALL)
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-_TEXT_TYPES = frozenset("text password hidden email url tel search number date time color range".split())
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)
+_TEXT_TYPES = frozenset(
+    {"text", "password", "hidden", "email", "url", "tel", "search", "number", "date", "time", "color", "range"}
+)
 
 
 @dataclass

@@ -12,9 +12,11 @@ _LONGEST = 300
 # Only these parameters are logged with their value. Everything else a caller sends may be a secret,
 # so of the others only the name is kept.
 _HARMLESS = frozenset(
-    "access_type audience client_id code_challenge_method display grant_type login_hint max_age prompt redirect_uri "
-    "resource response_mode response_type scope token_type_hint".split()
-)
+    {
+        "access_type", "audience", "client_id", "code_challenge_method", "display", "grant_type", "login_hint",
+        "max_age", "prompt", "redirect_uri", "resource", "response_mode", "response_type", "scope", "token_type_hint",
+    }
+)  # fmt: skip
 
 
 class Ledger:

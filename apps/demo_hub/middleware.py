@@ -30,6 +30,7 @@ class Watched:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.monotonic()
+        request.get_host()  # refuses a strange Host header: a web page whose name was pointed at this machine
         # Read the body while it can still be read both as bytes and as a form.
         request.body  # noqa: B018
         response = self._get_response(request)

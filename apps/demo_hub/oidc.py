@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from . import scopes
@@ -71,7 +70,6 @@ def jwks(request: HttpRequest) -> HttpResponse:
         return reply(hub.signer.jwks())
 
 
-@csrf_exempt  # authenticated by a token in a header, which no browser sends on its own
 @require_http_methods(["GET", "HEAD", "POST"])
 def userinfo(request: HttpRequest) -> HttpResponse:
     """OpenID Connect Core 5.3."""

@@ -38,6 +38,7 @@ class _Answer(SimpleHandler):
     connection: _Connection
     environ: dict[str, Any]
     headers: Headers | None
+    status: str | None
 
     def finish_response(self) -> None:
         if not hangs_up(self.environ):
@@ -48,7 +49,11 @@ class _Answer(SimpleHandler):
 
     def cleanup_headers(self) -> None:
         super().cleanup_headers()
-        if self.headers is not None and self.connection.close_connection:
+        if self.headers is None:
+            return
+        if "Content-Length" not in self.headers and not str(self.status).startswith("204"):
+            self.connection.close_connection = True  # the end of the connection is the end of the body
+        if self.connection.close_connection:
             self.headers["Connection"] = "close"
 
     def log_exception(self, exc_info: Any) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
+from django.utils.log import CallbackFilter
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,8 +38,13 @@ def configure(url: str, host: str) -> None:
         LOGGING={
             "version": 1,
             "disable_existing_loggers": False,
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "level": "ERROR"}},
-            "loggers": {"django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False}},
+            # Errors that are answered on purpose, by a switch, are no news; mistakes of ours have a traceback.
+            "filters": {"mistakes": {"()": CallbackFilter, "callback": lambda record: bool(record.exc_info)}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "level": "ERROR", "filters": ["mistakes"]}},
+            "loggers": {
+                "django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+                "django.security": {"handlers": [], "level": "CRITICAL", "propagate": False},
+            },
         },
     )
     django.setup(set_prefix=False)

@@ -9,7 +9,6 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from . import scopes, tokens
@@ -27,7 +26,6 @@ _ID_TOKEN_LIFETIME_S = 3600
 def _endpoint(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """A form-encoded POST from a program, with errors in the shape of RFC 6749 5.2."""
 
-    @csrf_exempt
     @require_POST
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:

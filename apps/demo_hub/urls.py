@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 
 from . import control, github, oidc, pages, resources, scopes, token_endpoint
 
@@ -33,10 +34,7 @@ _control = [
     path("requests", control.requests_seen, name="requests_seen"),
 ]
 
-urlpatterns = [
-    path("", include((_pages, "page"))),
-    path("control/", include((_control, "control"))),
-    path("assets/", include(([path("<str:name>", pages.asset, name="asset")], "asset"))),
+_programs = [
     path(".well-known/openid-configuration", oidc.openid_configuration, name="openid_configuration"),
     path(".well-known/oauth-authorization-server", oidc.authorization_server, name="authorization_server"),
     path("jwks", oidc.jwks, name="jwks"),
@@ -52,6 +50,17 @@ urlpatterns = [
     path("api/repos/<str:repository_id>/releases", resources.releases, name="api_releases"),
     path("api/status", resources.status, name="api_status"),
     path("api/weather", resources.weather, name="api_weather"),
+]
+# Programs prove who they are with a header or a secret in the body, and no cookie counts, so a form sent by
+# somebody else's page has nothing to forge.
+for pattern in _control + _programs:
+    pattern.callback = csrf_exempt(pattern.callback)
+
+urlpatterns = [
+    path("", include((_pages, "page"))),
+    path("control/", include((_control, "control"))),
+    path("assets/", include(([path("<str:name>", pages.asset, name="asset")], "asset"))),
+    *_programs,
 ]
 handler404 = "apps.demo_hub.pages.not_found"
 handler500 = "apps.demo_hub.pages.broken"

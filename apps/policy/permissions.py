@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from apps.tenants.models import Membership
-
 SERVICE = "bedrock-agentcore"
 
 # The permission's name is the operation's name on the wire, so that existing policies can be copied over.
@@ -77,13 +75,13 @@ _ADMIN = (
 )
 _OWNER = _ADMIN | {"tenant.update"}
 
-Role = Membership.Role
+# The roles of tenants.models.Membership.Role, as words: this module stays free of Django.
 ROLE_ACTIONS: dict[str, frozenset[str]] = {
-    Role.TENANT_OWNER: frozenset(_OWNER),
-    Role.TENANT_ADMIN: frozenset(_ADMIN),
-    Role.AGENT_DEVELOPER: frozenset(_DEVELOP),
-    Role.SECURITY_AUDITOR: frozenset(_READ),
-    Role.APPROVER: frozenset(_READ),
-    Role.END_USER: frozenset(),
+    "tenant_owner": frozenset(_OWNER),
+    "tenant_admin": frozenset(_ADMIN),
+    "agent_developer": frozenset(_DEVELOP),
+    "security_auditor": frozenset(_READ),
+    "approver": frozenset(_READ),
+    "end_user": frozenset(),
     "platform_admin": frozenset(_OWNER | {"tenant.create", "tenant.enter"}),
 }

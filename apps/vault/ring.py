@@ -9,6 +9,7 @@ from django.db import transaction
 
 from apps.core.errors import Unavailable
 from apps.vault.keyrings.canary import check_canary, make_canary
+from apps.vault.keyrings.base import KeyRingProblem
 from apps.vault.keyrings.local_file import LocalFileKeyRing
 from apps.vault.models import KeyRingCanary
 
@@ -33,7 +34,7 @@ def ensure_ring_fits() -> None:
             return
     try:
         check_canary(ring, bytes(canary.blob))
-    except Exception as wrong:
+    except KeyRingProblem as wrong:
         raise Unavailable(
             "The key ring does not open this database's vault. Restore the key file that belongs to it.",
             reason="key_ring_mismatch",

@@ -81,11 +81,23 @@ class Child:
             start_new_session=True,
             preexec_fn=dies_with_parent(signal.SIGTERM),
         )
+        self.heard = b""
+        if self.process.stdout is not None:
+            os.set_blocking(self.process.stdout.fileno(), False)
         guard.watch(self.process.pid)
 
     def exit_status(self) -> int | None:
         """Return the exit status, or None while it runs."""
         return self.process.poll()
+
+    def pass_on_output(self) -> None:
+        """Copy what a piped child has written to our terminal, and keep its beginning in `heard`."""
+        if self.process.stdout is None:
+            return
+        while chunk := self.process.stdout.read(65536):
+            self.heard = (self.heard + chunk)[:4096]
+            sys.stderr.buffer.write(chunk)
+            sys.stderr.flush()
 
     def signal_group(self, number: signal.Signals) -> bool:
         """Signal everything in the group; False when nothing is left of it."""

@@ -31,7 +31,7 @@ def private_folder(path: Path, account: Account | None = None, *, mode: int = 0o
         # An empty folder may be a freshly mounted volume; a filled one is somebody's data.
         if os.geteuid() != 0 or any(path.iterdir()):
             raise EmbeddedError(f"{path} belongs to another account; run the portal as the account that created it")
-        os.chown(path, wanted, account.gid if account else -1)
+        _change_owner(path, wanted, account.gid if account else -1)
     if stat.S_IMODE(path.stat().st_mode) != mode:
         path.chmod(mode)
     return path
@@ -44,9 +44,15 @@ def open_home(home: Path, account: Account | None) -> Path:
     """
     private_folder(home)
     if account is not None:
-        os.chown(home, -1, account.gid)
+        _change_owner(home, -1, account.gid)
         home.chmod(0o710)
     return home
+
+
+def hand_over(path: Path, account: Account | None) -> None:
+    """Make a file the servers' account's own."""
+    if account is not None:
+        _change_owner(path, account.uid, account.gid)
 
 
 def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
@@ -99,7 +105,7 @@ def socket_folder(home: Path, name: str, file_name: str, recorded: Path | None, 
     if fits and (account is None or account.may_enter(home)):
         run = private_folder(inside.parent)
         if account is not None:
-            os.chown(run, -1, account.gid)
+            _change_owner(run, -1, account.gid)
             run.chmod(0o710)
         return private_folder(inside, account)
     if recorded is not None and _still_ours(recorded, account):
@@ -117,7 +123,7 @@ def relocated(home: Path, account: Account, *, throwaway: bool) -> Path:
         RELOCATED_ROOT.mkdir(parents=True, exist_ok=True, mode=0o755)
         prefix = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
         base = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=RELOCATED_ROOT))
-    os.chown(base, -1, account.gid)
+    _change_owner(base, -1, account.gid)
     base.chmod(0o710)
     return base
 
@@ -154,6 +160,16 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _change_owner(path: Path, uid: int, gid: int) -> None:
+    try:
+        os.chown(path, uid, gid)
+    except PermissionError:
+        raise EmbeddedError(
+            f"started by root without the right to change the owner of {path} (a container without CAP_CHOWN?): "
+            "run the portal as a normal user, or set DATABASE_URL, DATABASE_OWNER_URL and REDIS_URL"
+        ) from None
+
+
 def _still_ours(folder: Path, account: Account | None) -> bool:
     try:
         found = folder.lstat()
@@ -165,7 +181,7 @@ def _still_ours(folder: Path, account: Account | None) -> bool:
 
 def _temporary_root(file_name: str, account: Account | None) -> Path:
     """Choose a temporary folder that the account can reach and whose name leaves room for a socket."""
-    for candidate in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):
+    for candidate in map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 (mkdtemp inside)
         room = len(os.fsencode(candidate)) + len("/portal-postgres-xxxxxxxx/") + len(file_name) <= SOCKET_PATH_LIMIT
         if candidate.is_dir() and room and (account is None or account.may_enter(candidate)):
             return candidate

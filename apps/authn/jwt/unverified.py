@@ -13,8 +13,7 @@ from apps.core.errors import Unauthenticated
 MAX_TOKEN_CHARS = 16 * 1024
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 # Base64 of one or two trailing bytes leaves 4 or 2 unused bits. They must be zero, or one token has many spellings.
-_LAST_OF_TWO = frozenset("AQgw")
-_LAST_OF_THREE = frozenset("AEIMQUYcgkosw048")
+_LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -69,7 +68,7 @@ def decode_segment(segment: str) -> bytes:
     if not _SEGMENT.fullmatch(segment):
         raise ValueError("not base64url")
     rest = len(segment) % 4
-    if rest == 1 or (rest == 2 and segment[-1] not in _LAST_OF_TWO) or (rest == 3 and segment[-1] not in _LAST_OF_THREE):
+    if rest == 1 or (rest and segment[-1] not in _LAST[rest]):
         raise ValueError("not canonical base64url")
     return base64.urlsafe_b64decode(segment + "=" * (-rest % 4))
 

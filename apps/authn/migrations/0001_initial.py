@@ -202,7 +202,7 @@ class Migration(migrations.Migration):
                 ('issuer', models.CharField(max_length=2048)),
                 ('discovery_url', models.CharField(max_length=2048)),
                 ('jwks_uri', models.CharField(max_length=2048)),
-                ('audiences', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), size=None)),
+                ('audiences', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, default=list, size=None)),
                 ('clients', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, default=list, size=None)),
                 ('client_claims', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, default=list, size=None)),
                 ('algorithms', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=10), blank=True, default=list, size=None)),
@@ -262,7 +262,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='trustedissuer',
-            constraint=models.CheckConstraint(condition=models.Q(('audiences__len__gt', 0)), name='trusted_issuer_audience'),
+            constraint=models.CheckConstraint(condition=models.Q(('audiences__len__gt', 0), ('clients__len__gt', 0), _connector='OR'), name='trusted_issuer_audience'),
         ),
         migrations.AddIndex(
             model_name='workloadtoken',

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from apps.broker import contracts as c
 from apps.broker.consent import loading, people
 from apps.broker.consent.opening import host_of
-from apps.broker.providers_upstream import authorization_url, callback_url
+from apps.broker.providers_upstream import authorization_url, callback_url, provider_title
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections import sessions
@@ -15,7 +15,6 @@ from apps.connections.models import ConsentSession
 from apps.core.errors import Invalid, NotAllowed
 from apps.core.secret import Secret
 from apps.tenants.models import Tenant
-from apps.upstream.catalogue.catalogue import title_of
 from apps.vault.opening import open_at
 
 MAX_LIFE_S = 366 * 86400
@@ -51,7 +50,7 @@ def decide(command: c.DecideConsent, work: Work) -> c.Approved | c.Declined:
         url = authorization_url(session, state=state, verifier=verifier, nonce=nonce, callback=callback_url(session.provider))
         return c.Approved(
             authorization_url=url,
-            provider_title=title_of(session.provider.vendor, session.provider.name),
+            provider_title=provider_title(session.provider),
             provider_host=host_of(session.provider.endpoints["authorization_endpoint"]),
             browser=browser,
             lives_s=tenant.consent_session_life_s,

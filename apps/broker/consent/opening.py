@@ -17,7 +17,7 @@ from apps.core.errors import Invalid
 from apps.core.return_urls import is_registered
 from apps.core.secret import Secret
 from apps.providers.models import Provider
-from apps.upstream.protocol.authorization_code import check_custom_parameters
+from apps.upstream.protocol.parameters import custom_fields
 
 MAX_SCOPES = 100
 
@@ -44,7 +44,7 @@ def open_for(
     (`reserved_parameter`) or a scope OAuth does not allow.
     """
     check_scopes(command.scopes)
-    check_custom_parameters(command.custom_parameters)
+    custom_fields(command.custom_parameters)
     agent = proven.agent
     if command.return_url is not None and not is_registered(
         command.return_url, agent.return_urls, native=agent.native

@@ -6,7 +6,7 @@ from apps.broker import contracts as c
 from apps.broker.consent import loading, people, problems
 from apps.broker.consent.decide import back_url
 from apps.broker.consent.exchange import exchange
-from apps.broker.providers_upstream import read_callback
+from apps.broker.providers_upstream import provider_title, read_callback
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections import sessions
@@ -16,8 +16,7 @@ from apps.core.errors import NotFound, PortalError, Unauthenticated
 from apps.core.secret import Secret
 from apps.providers.models import Provider
 from apps.tenants.models import Tenant
-from apps.upstream.catalogue.catalogue import title_of
-from apps.upstream.protocol.authorization_code import CallbackError
+from apps.upstream.protocol.callback import CallbackCode, CallbackError
 
 Status = ConsentSession.Status
 
@@ -51,7 +50,7 @@ def handle(command: c.HandleCallback, work: Work) -> c.SentBack | c.Connected:
     made = exchange(session, code, work)
     return c.Connected(
         agent_name=session.agent.name,
-        provider_title=title_of(session.provider.vendor, session.provider.name),
+        provider_title=provider_title(session.provider),
         reduced=made.reduced,
         missing_scopes=tuple(sorted(set(made.requested_scopes) - set(made.granted_scopes))) if made.reduced else (),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from apps.broker import contracts as c
 from apps.broker.consent import loading, people, words
 from apps.broker.consent.opening import host_of
+from apps.broker.providers_upstream import provider_title
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections.models import Connection
 from apps.tenants.models import Tenant
-from apps.upstream.catalogue.catalogue import title_of
 
 
 @handles(c.ShowConsent)
@@ -37,7 +37,7 @@ def show(command: c.ShowConsent, work: Work) -> c.ConsentPage:
         owner_name=str(session.agent.owner) if session.agent.owner else "",
         tenant_name=tenant.name,
         provider_name=session.provider.name,
-        provider_title=title_of(session.provider.vendor, session.provider.name),
+        provider_title=provider_title(session.provider),
         provider_host=host_of(session.provider.endpoints["authorization_endpoint"]),
         scopes=words.lines(new),
         already_granted=tuple(sorted(set(session.scopes) - set(new))),

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from apps.authn import workload
 from apps.authn.caller import Caller
+from apps.authn.rate_limits import RateLimited, counters
 from apps.broker import contracts as c
 from apps.broker.run import answers_fast
 from apps.broker.work import Work
@@ -49,9 +50,16 @@ def one_row(statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
 
 def _digest(token: Secret, caller: Caller) -> bytes | None:
     try:
-        return workload.digest(token, caller.account_id)
+        digest = workload.digest(token, caller.account_id)
     except Unauthenticated:
         return None
+    try:
+        counters.hit("agent", digest.hex())
+    except RateLimited as refused:
+        if refused.first:
+            Work("request.rejected", caller).refuse(refused)
+        raise
+    return digest
 
 
 def _open(blob: bytes, at: Address, action: str, caller: Caller, **noted: Any) -> Secret:

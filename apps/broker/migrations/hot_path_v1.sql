@@ -133,14 +133,14 @@ CREATE FUNCTION portal_mint_v1(
 LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
 DECLARE
-  found record;
+  acting record;
   who record;
   fresh uuid;
 BEGIN
   PERFORM set_config('portal.tenant_id', p_tenant::text, true);
   SELECT t.epoch AS tenant_epoch, t.workload_token_life_s AS life, a.id AS agent_id, a.name::text AS agent_name,
          a.epoch AS agent_epoch
-  INTO found
+  INTO acting
   FROM agents_agent a
   JOIN tenants_tenant t ON t.id = a.tenant_id
   JOIN authn_accesskey k ON k.tenant_id = a.tenant_id AND k.id = p_key
@@ -152,7 +152,8 @@ BEGIN
       WHERE i.tenant_id = a.tenant_id AND i.issuer = p_issuer AND i.status = 'active' AND i.jwks_uri = p_jwks_uri
         AND (i.agent_id = a.id OR (i.agent_id IS NULL AND NOT EXISTS (
               SELECT 1 FROM authn_trustedissuer n WHERE n.tenant_id = a.tenant_id AND n.agent_id = a.id)))
-        AND i.audiences::text[] && p_audiences
+        AND (cardinality(i.audiences) > 0 OR cardinality(i.clients) > 0)
+        AND (cardinality(i.audiences) = 0 OR i.audiences::text[] && p_audiences)
         AND cardinality(i.client_claims) = 0
         AND (cardinality(i.clients) = 0 OR i.clients::text[] && p_clients)
         AND cardinality(i.algorithms) = 0))
@@ -171,7 +172,7 @@ BEGIN
   SELECT o.id AS id, o.epoch AS epoch, o.status AS status, o.pseudonym::text AS pseudonym INTO who
   FROM connections_principal o
   WHERE o.tenant_id = p_tenant AND o.kind = p_kind AND o.issuer = p_issuer
-    AND o.subject = CASE WHEN p_kind = 'self' THEN found.agent_id::text ELSE p_subject END;
+    AND o.subject = CASE WHEN p_kind = 'self' THEN acting.agent_id::text ELSE p_subject END;
   IF NOT FOUND OR who.status <> 'active' THEN
     RETURN;
   END IF;
@@ -179,11 +180,11 @@ BEGIN
   fresh := gen_random_uuid();
   INSERT INTO authn_workloadtoken (tenant_id, id, digest, agent_id, principal_id, proof, tenant_epoch, agent_epoch,
     principal_epoch, issued_at, expires_at)
-  VALUES (p_tenant, fresh, p_token, found.agent_id, who.id, p_kind, found.tenant_epoch, found.agent_epoch,
-    who.epoch, p_now, p_now + make_interval(secs => found.life));
+  VALUES (p_tenant, fresh, p_token, acting.agent_id, who.id, p_kind, acting.tenant_epoch, acting.agent_epoch,
+    who.epoch, p_now, p_now + make_interval(secs => acting.life));
   INSERT INTO audit_auditrecord (tenant_id, id, action, outcome, reason, actor_kind, actor, proof, agent_id,
     agent_name, on_behalf_of, provider_name, connection_id, details, request_id, source_ip)
-  VALUES (p_tenant, gen_random_uuid(), p_action, 'allowed', '', 'access_key', p_actor, 'sigv4', found.agent_id,
-    found.agent_name, who.pseudonym, '', NULL, '{}'::jsonb, p_request, p_ip);
+  VALUES (p_tenant, gen_random_uuid(), p_action, 'allowed', '', 'access_key', p_actor, 'sigv4', acting.agent_id,
+    acting.agent_name, who.pseudonym, '', NULL, '{}'::jsonb, p_request, p_ip);
   RETURN QUERY SELECT fresh;
 END $body$;

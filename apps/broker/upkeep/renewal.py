@@ -24,7 +24,8 @@ from apps.connections.models import Connection
 from apps.connections.params import refresh_after
 from apps.core import clock
 from apps.core.errors import PortalError, UpstreamUnavailable
-from apps.upstream.protocol.errors import GrantRefused, OutcomeUnknown
+from apps.core.net.failures import NoAnswer
+from apps.upstream.protocol.errors import GrantRefused
 from apps.upstream.protocol.types import TokenSet
 
 log = structlog.get_logger("portal.renewal")
@@ -142,7 +143,7 @@ def _ask_and_commit(lease: Lease, ask: Ask, work: Work) -> Result:
         tokens = _ask_with_one_retry(ask)
     except GrantRefused as refused:
         return _consent_lost(lease, work, refused.reason)
-    except OutcomeUnknown:
+    except _OutcomeUnknown:
         # Sent twice, answered never: the provider may have rotated the token away. Say so, rather than
         # keeping a connection that looks alive.
         return _consent_lost(lease, work, "renewal_outcome_unknown")
@@ -164,11 +165,22 @@ def _ask_and_commit(lease: Lease, ask: Ask, work: Work) -> Result:
     return Renewed(by_us=True)
 
 
+class _OutcomeUnknown(Exception):
+    """The request left twice and no answer came back."""
+
+
 def _ask_with_one_retry(ask: Ask) -> TokenSet:
     try:
         return ask()
-    except OutcomeUnknown:
+    except NoAnswer as silent:
+        if not silent.request_sent:
+            raise
+    try:
         return ask()
+    except NoAnswer as silent:
+        if not silent.request_sent:
+            raise
+        raise _OutcomeUnknown from silent
 
 
 def _commit(lease: Lease, tokens: NewTokens, work: Work) -> bool:

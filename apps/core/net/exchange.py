@@ -71,6 +71,9 @@ def read_answer(sock: socket.socket, *, method: str, max_bytes: int) -> Inbound:
             if isinstance(problem, http.client.RemoteDisconnected):
                 raise
             raise _head_problem(problem) from None
+        if source.ended:
+            # The parser takes an end in the middle of the headers for the end of the headers.
+            raise http.client.IncompleteRead(b"")
         _refuse_unwanted(response, max_bytes)
         source.allow(2 * max_bytes + _FRAMING_ALLOWANCE)
         body = response.read(max_bytes + 1)
@@ -145,6 +148,7 @@ class _Bounded:
     def __init__(self, sock: socket.socket, limit: int) -> None:
         self._sock = sock
         self._left = limit
+        self.ended = False
 
     def allow(self, more: int) -> None:
         self._left += more
@@ -154,6 +158,7 @@ class _Bounded:
 
     def recv_into(self, buffer: memoryview) -> int:
         count = self._sock.recv_into(buffer)
+        self.ended = count == 0
         self._left -= count
         if self._left < 0:
             raise _TooMuch

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
+from apps.core.errors import UpstreamRefused
 from apps.core.net import exchange, failures
 from apps.core.net.deadlines import Deadline
 from apps.core.net.lanes import Lanes
@@ -158,6 +159,10 @@ class GuardedTransport:
                 # The watchdog's shutdown reads like a clean end of the body: what we hold may be cut short.
                 raise TimeoutError("cut by the watchdog")
             return answer
+        except UpstreamRefused:
+            if deadline.over:  # likewise: half a status line looks like nonsense
+                raise failures.timed_out(request_sent=sent, private=url.origin) from None
+            raise
         except (OSError, http.client.HTTPException) as problem:
             if deadline.over or isinstance(problem, TimeoutError):
                 raise failures.timed_out(request_sent=sent, private=url.origin) from problem

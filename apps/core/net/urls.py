@@ -104,7 +104,7 @@ class UrlRules:
             )
         if self.approved_hosts is not None and host not in self.approved_hosts and not private_ok:
             raise Invalid(
-                "This host is not on the list of hosts the operator of this portal approved. Ask the operator to add it.",
+                "The operator of this portal has not approved this host. Ask the operator to add it.",
                 reason="url_host_not_approved",
             )
         return read

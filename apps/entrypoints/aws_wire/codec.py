@@ -16,16 +16,14 @@ from apps.core.errors import FieldProblem, Invalid, Unreadable
 from apps.core.secret import Secret
 from apps.entrypoints.aws_wire import hot
 from apps.entrypoints.aws_wire.contract import CONTRACT, Operation, Shape
-from apps.entrypoints.aws_wire.shapes import UNKNOWN, Problems, checker, required_missing, shown
+from apps.entrypoints.aws_wire.shapes import MAX_PROBLEMS, UNKNOWN, Problems, checker, required_missing, shown
 from apps.entrypoints.aws_wire.strict_json import read_object
 
 MAX_BODY_BYTES = 256 * 1024
 _SUMMARISED = 3
 
 
-def decode(
-    operation: str, body: bytes, path_params: Mapping[str, str], query: list[tuple[str, str]]
-) -> dict[str, Any]:
+def decode(operation: str, body: bytes, path_params: Mapping[str, str], query: list[tuple[str, str]]) -> dict[str, Any]:
     """The members of a request, from wherever they travelled, checked against the contract.
 
     Args:
@@ -109,6 +107,7 @@ def _query_members(
 
 
 def _invalid(problems: Problems) -> Invalid:
+    problems = problems[:MAX_PROBLEMS]
     told = "; ".join(f"{problem.name or 'request'} {problem.message}" for problem in problems[:_SUMMARISED])
     more = f"; and {len(problems) - _SUMMARISED} more" if len(problems) > _SUMMARISED else ""
     reason = "unknown_field" if any(problem.message == UNKNOWN for problem in problems) else "field_invalid"

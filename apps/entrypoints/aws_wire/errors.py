@@ -110,5 +110,10 @@ def _response(wire: WireError, message: str, request_id: str, error: PortalError
         body["reason"] = wire.reason
         if error is not None and error.fields:
             body["fieldList"] = [{"name": field.name, "message": field.message} for field in error.fields]
-    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": wire.name, "x-amzn-RequestId": request_id}
+    headers = {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "x-amzn-ErrorType": wire.name,
+        "x-amzn-RequestId": request_id,
+    }
     return WireResponse(wire.status, headers, msgspec.json.encode(body))

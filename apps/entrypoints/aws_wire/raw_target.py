@@ -112,7 +112,7 @@ def _split_authorization(value: str) -> list[str]:
         return [first[0], value[first.end() + 1 :]]
     start = value.rfind("AWS4-HMAC-SHA256 ")
     if start > 0 and value[:start].rstrip().endswith(",") and _one_authorization.fullmatch(value, start):
-        return [value[:start], value[start:]]
+        return [value[:start].rstrip()[:-1], value[start:]]
     return [value]
 
 

@@ -1,8 +1,8 @@
 """Method and raw path to operation. Works on the very text whose signature is checked, never on a decoded path.
 
-    POST /identities/oauth2/token               every identity operation: a fixed path
-    GET  /tags/arn%3Aaws%3A…%2Fdefault           a label: one percent-encoded segment
-    POST /t/acme/identities/oauth2/token        the same with the optional tenant prefix
+POST /identities/oauth2/token               every identity operation: a fixed path
+GET  /tags/arn%3Aaws%3A…%2Fdefault           a label: one percent-encoded segment
+POST /t/acme/identities/oauth2/token        the same with the optional tenant prefix
 """
 
 from __future__ import annotations

@@ -2,10 +2,120 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.templatetags.static import static
+from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
+
+from apps.entrypoints.console.desk import desk
+
+_LOOK = {
+    "site_title": _("Identity Portal"),
+    "site_header": _("Identity Portal"),
+    "site_symbol": "shield_person",
+    "site_url": None,
+    "show_history": False,
+    "show_view_on_site": False,
+    "show_back_button": False,
+    "show_languages": False,
+    "border_radius": "8px",
+    "command_show_history": False,
+    "sidebar_show_search": True,
+    "sidebar_command_search": True,
+    "sidebar_show_all_applications": False,
+}
+# An accent of our own; the rest follows unfold's defaults, light and dark.
+_PRIMARY = {
+    "50": "oklch(97% .014 236)",
+    "100": "oklch(93.6% .032 236)",
+    "200": "oklch(88.2% .059 238)",
+    "300": "oklch(80.9% .105 240)",
+    "400": "oklch(70.7% .145 243)",
+    "500": "oklch(60.5% .15 246)",
+    "600": "oklch(50.5% .145 249)",
+    "700": "oklch(44.5% .13 250)",
+    "800": "oklch(38.5% .105 251)",
+    "900": "oklch(33.5% .08 252)",
+    "950": "oklch(25% .06 253)",
+}
 
 
 class PortalAdminSite(UnfoldAdminSite):
-    site_title = "Identity Portal"
-    site_header = "Identity Portal"
-    index_title = "Overview"
+    """Own views only: no history, no autocomplete, no generic shortcut to objects, no login form of its own."""
+
+    index_title = _("Overview")
+    enable_nav_sidebar = True
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Raises ImproperlyConfigured for an admin that is not ours: its writes would pass the broker by."""
+        from apps.entrypoints.console.base import ConsoleAdmin
+
+        if admin_class is None or not issubclass(admin_class, ConsoleAdmin):
+            raise ImproperlyConfigured(f"{model_or_iterable} needs a ConsoleAdmin to be shown in the console")
+        super().register(model_or_iterable, admin_class, **options)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        user = request.user
+        return bool(user.is_active and getattr(user, "is_staff", False) and desk(request) is not None)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from apps.entrypoints.console import overview, palette
+        from apps.entrypoints.console.choose import choose
+
+        urls: list[URLPattern | URLResolver] = [
+            path("", self.admin_view(overview.index), name="index"),
+            path("choose/", self.admin_view(choose), name="choose"),
+            path("search/", self.admin_view(palette.search), name="search"),
+            path("login/", self.login, name="login"),
+            path("logout/", self.logout, name="logout"),
+            path("jsi18n/", self.admin_view(self.i18n_javascript, cacheable=True), name="jsi18n"),
+        ]
+        labels = []
+        for model, model_admin in self._registry.items():
+            meta = model._meta
+            urls.append(path(f"{meta.app_label}/{meta.model_name}/", include(model_admin.urls)))
+            labels.append(meta.app_label)
+        if labels:
+            apps = "|".join(dict.fromkeys(labels))
+            urls.append(re_path(rf"^(?P<app_label>{apps})/$", self.admin_view(self.app_index), name="app_list"))
+        urls.append(re_path(r"(?P<url>.*)$", self.admin_view(self.catch_all_view)))
+        return urls
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """There is one way to sign in, the portal's own. The middleware sends strangers there already."""
+        return redirect(reverse("admin:index"))
+
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        logout(request)
+        return redirect(settings.LOGOUT_REDIRECT_URL)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        here = desk(request)
+        context.update(_LOOK)
+        context["colors"] = {**context["colors"], "primary": _PRIMARY}
+        context["styles"] = [static("console/console.css")]
+        context["scripts"] = [static("console/console.js")]
+        context["portal_tenant"] = here.tenant if here else None
+        context["portal_role"] = here.role if here else ""
+        context["site_subheader"] = here.tenant.name if here and here.tenant else ""
+        return context
+
+    def get_sidebar_list(self, request: HttpRequest) -> list[dict[str, Any]]:
+        from apps.entrypoints.console.navigation import sidebar
+
+        return sidebar(request)
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> TemplateResponse:
+        response: TemplateResponse = super().app_index(request, app_label, extra_context)
+        return response

@@ -85,7 +85,7 @@ def create_key_file(path: str | os.PathLike[str]) -> str:
         raise KeyRingProblem(f"{target} exists already. A key file is never overwritten.") from None
     except OSError as refused:
         raise KeyRingProblem(f"The key file {target} cannot be made: {refused.strerror}.") from None
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(file.fileno(), 0o600)  # whatever the umask says
         file.write(b"# identity portal root key. Back it up apart from the database; without it the vault is lost.\n")
         file.write(base64.b64encode(material) + b"\n")
@@ -110,14 +110,16 @@ def _read_keys(path: Path) -> list[bytes]:
         ) from None
     except OSError as refused:
         raise KeyRingProblem(f"The key file {path} cannot be read: {refused.strerror}.") from None
-    with open(descriptor, "rb") as file:
+    try:
         # The opened file is checked, not the name: the name may point elsewhere a moment later.
-        facts = os.fstat(file.fileno())
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise KeyRingProblem(f"{path} is not a regular file.")
         if facts.st_mode & 0o077:
             raise KeyRingProblem(f"Other accounts can use the key file {path}. Run: chmod 600 {path}")
-        content = file.read(_MAX_FILE_BYTES + 1)
+        content = os.read(descriptor, _MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_FILE_BYTES:
         raise KeyRingProblem(f"{path} is too long to be a key file.")
     lines = [line.strip() for line in content.splitlines()]

@@ -46,14 +46,13 @@ def test_every_identity_operation_is_there_and_paths_do_not_collide() -> None:
 def test_every_shape_that_can_be_received_has_a_working_check() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a pattern that Python reads in another way than Java warns
-        for plane, shapes in CONTRACT.shapes.items():
+        for shapes in CONTRACT.shapes.values():
             for shape in shapes.values():
                 if shape.pattern is not None:
                     full_match(shape.pattern)
         for operation in CONTRACT.operations.values():
             for member in operation.input.members.values() if operation.input else ():
                 checker(operation.plane, member.shape)
-        assert plane
 
 
 @pytest.mark.parametrize("name", ["a", "my_provider-1", "x" * 128])

@@ -67,13 +67,17 @@ def test_T074_metadata_services_stay_closed_even_on_an_allowed_host(address: str
     assert why_forbidden(address, private_ok=private_ok)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "::1", "fc00::1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "::1", "fc00::1"]
+)
 def test_an_operator_may_open_private_addresses(address: str) -> None:
     assert why_forbidden(address)
     assert why_forbidden(address, private_ok=True) is None
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::ffff:10.0.0.1", "64:ff9b::a00:1"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::ffff:10.0.0.1", "64:ff9b::a00:1"]
+)
 def test_an_operator_cannot_open_what_is_no_host(address: str) -> None:
     assert why_forbidden(address, private_ok=True)
 

@@ -159,7 +159,7 @@ def test_T063_literal_private_addresses_are_refused(net: Net, host: str) -> None
         "https://[::1/",
         "https://[::1]x/",
         "https://[v1.x]/",
-        "https://2606:4700::1111/",
+        "https://fd00::1/",
         "https:///config",
         "https://",
         "https:idp.example.com",

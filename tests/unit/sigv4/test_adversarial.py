@@ -103,7 +103,7 @@ def test_T028_outside_five_minutes_is_refused(off: int) -> None:
         "2026-11-23T18:07:32Z",
         "20261123T180732z",
         "20261123T180732",
-        "２０２６１１２３T180732Z",
+        "\uff12\uff10261123T180732Z",
         "",
     ],
 )

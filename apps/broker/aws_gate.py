@@ -1,0 +1,175 @@
+"""The gate of signed requests: prove the caller, and answer a retried change with its first answer."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+
+from apps.audit import operators
+from apps.authn import sigv4, sigv4_keys
+from apps.authn.caller import Caller, CallerKind
+from apps.authn.models import AnsweredRequest
+from apps.authn.rate_limits import RateLimited, counters
+from apps.authn.sigv4 import ParsedAuthorization, RawRequest
+from apps.broker.work import Work
+from apps.core.errors import Conflict, NotSupported, PortalError, Unauthenticated
+from apps.tenants.scope import tenant_scope
+
+REPLAY_WINDOW = timedelta(minutes=10)
+_ABANDONED = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A proven caller and the signature that proved it."""
+
+    caller: Caller
+    parsed: ParsedAuthorization
+
+
+def authenticate(
+    request: RawRequest, *, now: datetime, request_id: str, source_ip: str | None, slug: str | None = None
+) -> Signed:
+    """Prove who signed this request.
+
+    An unknown key does the same work against a dummy key and gets the same answer. A `/t/<slug>` prefix must
+    agree with the credential. Raises Unauthenticated, Unreadable or NotSupported; each is recorded once: in the
+    tenant's trail if the key names one, else in the operators' stream.
+    """
+    parsed: ParsedAuthorization | None = None
+    found: sigv4_keys.SigningKey | None = None
+    try:
+        if source_ip is not None:
+            counters.hit("address", source_ip)
+        parsed = sigv4.parse(request)
+        scope = {"date": parsed.date, "region": parsed.region, "service": parsed.service}
+        found = sigv4_keys.signing_key(parsed.access_key_id, **scope)
+        key = found.key if found else sigv4_keys.dummy_signing_key(parsed.date, parsed.region, parsed.service)
+        sigv4.verify(parsed, request, key, now=now)
+        if found is None:
+            raise Unauthenticated(reason="access_key_unknown")
+        if parsed.service == "sts":
+            raise NotSupported("The portal does not answer STS calls yet.", reason="sts_unsupported")
+        if slug is not None and slug != found.slug:
+            raise Unauthenticated(reason="tenant_prefix_mismatch")
+        counters.hit("credential", parsed.access_key_id)
+        counters.hit("tenant", str(found.tenant_id))
+    except PortalError as refused:
+        _record(refused, parsed, found, request_id, source_ip)
+        raise
+    return Signed(_caller(parsed, found, request_id, source_ip), parsed)
+
+
+def _caller(
+    parsed: ParsedAuthorization, found: sigv4_keys.SigningKey, request_id: str, source_ip: str | None
+) -> Caller:
+    return Caller(
+        tenant_id=found.tenant_id,
+        account_id=found.account_id,
+        kind=CallerKind.ACCESS_KEY,
+        name=parsed.access_key_id,
+        row_id=found.row_id,
+        proof="sigv4",
+        request_id=request_id,
+        source_ip=source_ip,
+        region=parsed.region,
+    )
+
+
+def _record(
+    refused: PortalError,
+    parsed: ParsedAuthorization | None,
+    found: sigv4_keys.SigningKey | None,
+    request_id: str,
+    source_ip: str | None,
+) -> None:
+    if isinstance(refused, RateLimited) and not refused.first:
+        return
+    if parsed is not None and found is not None:
+        Work("authn.failure", _caller(parsed, found, request_id, source_ip)).refuse(refused)
+        return
+    operators.record(
+        action="authn.failure",
+        reason=refused.reason,
+        request_id=request_id,
+        source_ip=source_ip,
+        details={"access_key_id": parsed.access_key_id[:32]} if parsed else {},
+    )
+
+
+def record_rejection(caller: Caller, refused: PortalError, *, operation: str) -> None:
+    """A proven caller's request that could not be read, decoded or routed: one record, no work."""
+    work = Work("request.rejected", caller)
+    work.note(operation=operation)
+    work.refuse(refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    error: str = ""
+
+
+def once(signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]) -> Answer:
+    """Answer a change; its repetition within ten minutes gets the first answer and has no second effect.
+
+    Clients retry with a new signature but the same `amz-sdk-invocation-id`; a captured request repeats the
+    signature. Raises Conflict while the first call is still running.
+    """
+    prints = _fingerprints(signed, request, operation)
+    tenant_id = signed.caller.tenant_id
+    with tenant_scope(tenant_id):
+        rows = list(AnsweredRequest.objects.select_for_update().filter(fingerprint__in=prints))
+        fresh = [row for row in rows if row.created_at > now - REPLAY_WINDOW]
+        done = next((row for row in fresh if row.status is not None), None)
+        if done is not None:
+            Work("request.rejected", signed.caller).also(
+                "request.rejected", reason="repeated_request", operation=operation
+            )
+            return Answer(status=done.status or 500, body=bytes(done.body), error=done.error)
+        if any(row.created_at > now - _ABANDONED for row in fresh):
+            raise Conflict("The same request is being answered already. Try again in a moment.", reason="request_running")
+        AnsweredRequest.objects.filter(id__in=[row.id for row in rows]).delete()
+        try:
+            with transaction.atomic():
+                AnsweredRequest.objects.bulk_create(AnsweredRequest(fingerprint=print_) for print_ in prints)
+        except IntegrityError as raced:
+            raise Conflict(
+                "The same request is being answered already. Try again in a moment.", reason="request_running"
+            ) from raced
+    answer: Answer | None = None
+    try:
+        answer = produce()
+    finally:
+        with tenant_scope(tenant_id):
+            mine = AnsweredRequest.objects.filter(fingerprint__in=prints)
+            # A 5xx, or an exception, is not an answer: the client may try again.
+            if answer is None or answer.status >= 500:
+                mine.delete()
+            else:
+                mine.update(status=answer.status, body=answer.body, error=answer.error)
+    return answer
+
+
+def _fingerprints(signed: Signed, request: RawRequest, operation: str) -> list[bytes]:
+    key = signed.caller.name
+    prints = [_digest("sig", key, sigv4.signature_fingerprint(signed.parsed))]
+    invocation = next((v for n, v in request.headers if n.lower() == "amz-sdk-invocation-id"), "")
+    if invocation:
+        body = hashlib.sha256(request.body).hexdigest()
+        prints.append(_digest("inv", key, operation, request.raw_path, request.raw_query, body, invocation[:200]))
+    return prints
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+def new_request_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,110 @@
+"""People of a tenant: their roles, and which principal they are."""
+
+from __future__ import annotations
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+from apps.authn.caller import CallerKind
+from apps.broker import contracts as c
+from apps.broker.run import handles
+from apps.broker.work import Work
+from apps.connections import principals
+from apps.connections.models import PrincipalLink
+from apps.core import names
+from apps.core.errors import Conflict, Invalid, NotAllowed, NotFound
+from apps.core.secret import Secret
+from apps.policy import facts
+from apps.policy.permissions import ROLE_ACTIONS
+from apps.tenants.models import Membership, Tenant, User
+
+
+def checked_email(text: str) -> str:
+    email = text.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as bad:
+        raise Invalid.field("email", "This is not an e-mail address.", reason="email_invalid") from bad
+    return email
+
+
+def checked_password(password: Secret | None, user: User | None = None) -> str | None:
+    if password is None:
+        return None
+    try:
+        validate_password(password.reveal(), user)
+    except ValidationError as weak:
+        raise Invalid.field("password", " ".join(weak.messages), reason="password_weak") from weak
+    return password.reveal()
+
+
+@handles(c.AddMember)
+def add(command: c.AddMember, work: Work) -> User:
+    if command.role not in Membership.Role.values:
+        raise Invalid.field("role", f"Roles are {', '.join(Membership.Role.values)}.", reason="role_unknown")
+    email = checked_email(command.email)
+    with work.change():
+        work.require(names.DIRECTORY)
+        if work.caller.kind is CallerKind.PERSON and work.caller.row_id is not None:
+            own = facts.role_of(work.caller.row_id, work.caller.tenant_id) or ""
+            if not ROLE_ACTIONS[command.role] <= ROLE_ACTIONS.get(own, frozenset()):
+                raise NotAllowed("You cannot give a role above your own.", reason="grant_above_own")
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            user = User.objects.create_user(email, checked_password(command.password), name=command.name)
+        elif command.password is not None and work.caller.kind is not CallerKind.SYSTEM:
+            raise Conflict(
+                "This person has an account already; their password is theirs to change.", reason="user_exists"
+            )
+        Membership.objects.update_or_create(
+            tenant_id=work.caller.tenant_id, user=user, defaults={"role": command.role}
+        )
+        work.note(account=str(user.id), role=command.role)
+        return user
+
+
+@handles(c.RemoveMember)
+def remove(command: c.RemoveMember, work: Work) -> None:
+    with work.change():
+        work.require(names.DIRECTORY)
+        rows = Membership.objects.select_for_update().filter(tenant_id=work.caller.tenant_id)
+        row = rows.filter(user_id=command.user_id).first()
+        if row is None:
+            raise NotFound("This person is not a member.", reason="member_not_found")
+        owners = [r for r in rows if r.role == Membership.Role.TENANT_OWNER]
+        if owners == [row]:
+            raise Conflict("The last owner cannot be removed. Make somebody else an owner first.", reason="last_owner")
+        work.note(account=str(row.user_id), role=row.role)
+        row.delete()
+
+
+@handles(c.LinkPrincipal)
+def link(command: c.LinkPrincipal, work: Work) -> None:
+    by_token = command.issuer is not None and command.subject is not None
+    if (command.user_id is None) == (not by_token):
+        raise Invalid.field("user_id", "Give a user id, or an issuer and a subject.", reason="identifier")
+    with work.change():
+        work.require(names.DIRECTORY)
+        user = User.objects.filter(
+            email=checked_email(command.email), memberships__tenant_id=work.caller.tenant_id
+        ).first()
+        if user is None:
+            raise NotFound("There is no such person in this tenant.", reason="member_not_found")
+        key = Tenant.objects.get(id=work.caller.tenant_id).pseudonym_key
+        if by_token:
+            principal = principals.find_or_create(
+                kind="jwt", issuer=command.issuer or "", subject=command.subject or "", pseudonym_key=key
+            )
+        else:
+            subject = principals.checked_user_id(command.user_id or "")
+            principal = principals.find_or_create(kind="uid", issuer="", subject=subject, pseudonym_key=key)
+        work.note(principal=principal, account=str(user.id))
+        try:
+            with transaction.atomic():
+                PrincipalLink.objects.create(principal=principal, user=user)
+        except IntegrityError as taken:
+            existing = PrincipalLink.objects.get(principal=principal)
+            if existing.user_id != user.id:
+                raise Conflict("Another account is linked to this identity already.", reason="link_taken") from taken

@@ -1,0 +1,48 @@
+"""Per tenant, once an hour: forget what is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from apps.authn.models import AnsweredRequest, WorkloadToken
+from apps.connections import sessions
+from apps.connections.models import ConsentSession
+from apps.core import clock
+from apps.tenants import due
+from apps.tenants.scope import tenant_scope
+
+log = structlog.get_logger("portal.housekeeping")
+KIND = "housekeeping"
+EVERY = timedelta(hours=1)
+_BATCH = 5_000
+# An ended session is kept a week, so that a late poll or click still gets a sentence instead of a 404.
+_KEEP_SESSIONS = timedelta(days=7)
+
+
+def sweep(*, limit: int = 50) -> int:
+    """Clean the tenants that are due. Returns how many."""
+    items = due.claim(KIND, now=clock.now(), limit=limit, lease_s=300)
+    for item in items:
+        removed = clean(item.tenant_id)
+        log.info("cleaned", tenant=str(item.tenant_id), **removed)
+        due.again(item, due_at=clock.now() + EVERY)
+    return len(items)
+
+
+def clean(tenant_id: UUID) -> dict[str, int]:
+    """Remove expired workload tokens, old answers and old sessions; close sessions whose time is up."""
+    now = clock.now()
+    removed: dict[str, int] = {}
+    with tenant_scope(tenant_id):
+        ids = list(WorkloadToken.objects.filter(expires_at__lt=now).values_list("id", flat=True)[:_BATCH])
+        removed["tokens"] = WorkloadToken.objects.filter(id__in=ids).delete()[0]
+        old = now - timedelta(minutes=15)
+        removed["answers"] = AnsweredRequest.objects.filter(created_at__lt=old).delete()[0]
+        for session in ConsentSession.objects.filter(status__in=ConsentSession.LIVE, expires_at__lt=now)[:500]:
+            sessions.end(session, ConsentSession.Status.EXPIRED, "expired")
+        gone = ConsentSession.objects.filter(updated_at__lt=now - _KEEP_SESSIONS).exclude(status__in=ConsentSession.LIVE)
+        removed["sessions"] = gone.delete()[0]
+    return removed

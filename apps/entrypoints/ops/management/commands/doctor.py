@@ -1,0 +1,24 @@
+"""Look at everything the portal needs, and say what to do."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from apps.entrypoints.ops.health import CHECKS
+from apps.entrypoints.ops.management.base import OperatorCommand
+
+
+class Command(OperatorCommand):
+    help = "Check database, migrations, key ring and Redis. Exit status 1 when tokens cannot be served."
+
+    def act(self, **options: Any) -> dict[str, Any]:
+        found = {name: check() or "ok" for name, check in CHECKS.items()}
+        serving = all(answer == "ok" for name, answer in found.items() if name != "redis")
+        self.serving = serving
+        return {"status": "ok" if serving else "failed", **found}
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        super().handle(*args, **options)
+        if not self.serving:
+            sys.exit(1)
