@@ -9,9 +9,10 @@ BOOTSTRAP = $(PYTHON) -I identity_portal/bootstrap.py
 RUN = $(BOOTSTRAP) run --
 DEV = $(BOOTSTRAP) dev --
 VENV = .venv/bin/python
-# Tools that only load the settings need keys and passwords to exist, not a running portal: a home of their own.
-TOOL_HOME = $(CURDIR)/.venv/tool-home
-TOOL_ENV = env -u DATABASE_URL -u DATABASE_OWNER_URL -u REDIS_URL IDENTITY_PORTAL_HOME=$(TOOL_HOME)
+# Tools that only load the settings need key files and addresses, not a running portal.
+NOWHERE = $(CURDIR)/.venv/nowhere
+TOOL_ENV = env IDENTITY_PORTAL_HOME=$(CURDIR)/.venv/tool-home DATABASE_OWNER_URL= \
+	DATABASE_URL='postgresql://portal_app@/identity_portal?host=$(NOWHERE)' REDIS_URL='unix://$(NOWHERE)/redis.sock'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test test-faults bench lint types migrations check
@@ -26,7 +27,7 @@ run: ## start the portal on PORT (8080), with its own PostgreSQL and Redis unles
 	@exec $(RUN) $(VENV) -m identity_portal.supervisor
 
 test: ## run the test suite (ARGS="-k word" narrows it)
-	@exec $(DEV) $(VENV) -m pytest $(ARGS)
+	@exec $(DEV) $(VENV) -m pytest -m "not slow" $(ARGS)
 
 test-faults: ## run the slow tests: kills, outages, long measurements
 	@exec $(DEV) $(VENV) -m pytest -m "" tests/faults $(ARGS)
@@ -41,7 +42,7 @@ lint: ## check style, formatting and the import contracts
 
 types: ## check the types
 	@$(TOOL_ENV) $(DEV) $(VENV) -m identity_portal.supervisor --prepare
-	@$(TOOL_ENV) $(DEV) $(VENV) -m mypy
+	@$(TOOL_ENV) $(DEV) $(VENV) -m mypy apps identity_portal manage.py
 
 migrations: ## check that every model change has its migration
 	@$(TOOL_ENV) $(DEV) $(VENV) -m identity_portal.supervisor --prepare

@@ -102,7 +102,10 @@ def _own_database(worker: str) -> None:
 
         connections.close_all()
         # What still holds it (a server that is just ending) keeps it; an embedded cluster goes away whole anyway.
-        with contextlib.suppress(psycopg.Error), psycopg.connect(_with_database(owner, "postgres"), autocommit=True) as connection:
+        with (
+            contextlib.suppress(psycopg.Error),
+            psycopg.connect(_with_database(owner, "postgres"), autocommit=True) as connection,
+        ):
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
     atexit.register(drop)
@@ -112,11 +115,6 @@ def _prepare() -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if _HOME not in os.environ:
         _start_services()
-    controlling_many = worker is None and any(
-        arg == "-n" or arg.startswith(("-n", "--numprocesses", "--dist")) for arg in sys.argv[1:]
-    )
-    if controlling_many:
-        return
     _own_database(worker or "main")
     portal, hub, *spare = _free_ports(6)
     os.environ["PORT"] = str(portal)

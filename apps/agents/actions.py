@@ -17,7 +17,9 @@ def create(*, name: str, return_urls: tuple[str, ...], tags: Mapping[str, str]) 
         check_registrable(url)
     try:
         with transaction.atomic():
-            return Agent.objects.create(name=name, return_urls=list(dict.fromkeys(return_urls)), tags=dict(tags))
+            urls = list(dict.fromkeys(return_urls))
+            made: Agent = Agent.objects.create(name=name, return_urls=urls, tags=dict(tags))
+            return made
     except IntegrityError as taken:
         raise Conflict("A workload identity with this name exists already.", reason="name_taken") from taken
 

@@ -18,7 +18,9 @@ class Agent(TenantOwned):
 
     name = models.CharField(max_length=255, help_text="3 to 255 letters, digits, dots, dashes and underscores")
     description = models.TextField(blank=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     epoch = models.PositiveIntegerField(default=1, editable=False)
     return_urls = ArrayField(
@@ -27,8 +29,12 @@ class Agent(TenantOwned):
         blank=True,
         help_text="Where people may be sent back to. Compared character by character.",
     )
-    native = models.BooleanField(default=False, help_text="Runs on the person's own machine: any loopback port may return.")
-    trusted = models.BooleanField(default=False, help_text="Repeat consents to the same provider and scopes may be skipped.")
+    native = models.BooleanField(
+        default=False, help_text="Runs on the person's own machine: any loopback port may return."
+    )
+    trusted = models.BooleanField(
+        default=False, help_text="Repeat consents to the same provider and scopes may be skipped."
+    )
     tags = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

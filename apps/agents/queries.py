@@ -9,7 +9,7 @@ from apps.core.errors import NotFound
 def by_name(name: str, *, lock: bool = False) -> Agent:
     """Raises NotFound."""
     rows = Agent.objects.select_for_update() if lock else Agent.objects
-    agent = rows.filter(name=name).first()
+    agent: Agent | None = rows.filter(name=name).first()
     if agent is None:
         raise NotFound("There is no such workload identity.", reason="agent_not_found")
     return agent

@@ -105,7 +105,7 @@ class Counters:
                 name = f"rate:{key[0]}:{key[1]}:{second}"
                 cache.add(name, 0, 3)
                 heard[key] = int(cache.incr(name, delta))
-        except Exception as gone:  # noqa: BLE001 - whatever the client raises, we count on alone
+        except Exception as gone:
             if not self._redis_down:
                 log.warning("redis_down", error=type(gone).__name__)
             self._redis_down = True

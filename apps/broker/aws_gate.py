@@ -116,7 +116,9 @@ class Answer:
     error: str = ""
 
 
-def once(signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]) -> Answer:
+def once(
+    signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]
+) -> Answer:
     """Answer a change; its repetition within ten minutes gets the first answer and has no second effect.
 
     Clients retry with a new signature but the same `amz-sdk-invocation-id`; a captured request repeats the
@@ -134,7 +136,9 @@ def once(signed: Signed, request: RawRequest, *, operation: str, now: datetime, 
             )
             return Answer(status=done.status or 500, body=bytes(done.body), error=done.error)
         if any(row.created_at > now - _ABANDONED for row in fresh):
-            raise Conflict("The same request is being answered already. Try again in a moment.", reason="request_running")
+            raise Conflict(
+                "The same request is being answered already. Try again in a moment.", reason="request_running"
+            )
         AnsweredRequest.objects.filter(id__in=[row.id for row in rows]).delete()
         try:
             with transaction.atomic():

@@ -9,8 +9,8 @@ from django.conf import settings
 
 from apps.connections.models import ConsentSession
 from apps.core.secret import Secret
-from apps.providers.models import Provider
 from apps.providers.endpoints import from_json
+from apps.providers.models import Provider
 from apps.upstream import client as upstream
 from apps.upstream.catalogue.catalogue import vendor
 from apps.upstream.protocol import authorization_code
@@ -59,9 +59,7 @@ def authorization_url(session: ConsentSession, *, state: Secret, verifier: Secre
 def read_callback(provider: Provider, query: tuple[tuple[str, str], ...]) -> CallbackCode | CallbackError:
     """Raises PortalError (`malformed_callback`, `iss_mismatch`)."""
     endpoints = from_json(provider.endpoints)
-    return read_answer(
-        query, expected_issuer=endpoints.expected_issuer, iss_required=endpoints.iss_parameter_supported
-    )
+    return read_answer(query, expected_issuer=endpoints.expected_issuer, iss_required=endpoints.iss_parameter_supported)
 
 
 def exchange_code(session: ConsentSession, *, code: Secret, verifier: Secret, nonce: Secret, callback: str) -> Ask:

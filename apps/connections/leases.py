@@ -55,9 +55,11 @@ class NewTokens:
 
 def commit(lease: Lease, tokens: NewTokens) -> bool:
     """Write access and refresh token together, if this lease and generation still stand. False: discard them."""
-    row = Connection.objects.select_for_update(of=("self",)).filter(
-        id=lease.connection_id, lease_id=lease.lease_id, generation=lease.generation
-    ).first()
+    row = (
+        Connection.objects.select_for_update(of=("self",))
+        .filter(id=lease.connection_id, lease_id=lease.lease_id, generation=lease.generation)
+        .first()
+    )
     if row is None:
         return False
     store_tokens(row, tokens)
@@ -87,7 +89,7 @@ def store_tokens(row: Connection, tokens: NewTokens) -> None:
 def park(lease: Lease, *, reason: str) -> bool:
     """The person has to consent again. Only if nothing newer was written meanwhile; never deletes the row."""
     return bool(
-        Connection.objects.filter(
-            id=lease.connection_id, lease_id=lease.lease_id, generation=lease.generation
-        ).update(status=Connection.Status.NEEDS_RECONSENT, status_reason=reason, lease_id=None, lease_until=None)
+        Connection.objects.filter(id=lease.connection_id, lease_id=lease.lease_id, generation=lease.generation).update(
+            status=Connection.Status.NEEDS_RECONSENT, status_reason=reason, lease_id=None, lease_until=None
+        )
     )

@@ -28,7 +28,9 @@ class Principal(TenantOwned):
     subject = models.CharField(max_length=512)
     pseudonym = models.CharField(max_length=64, editable=False)
     epoch = models.PositiveIntegerField(default=1, editable=False)
-    status = models.CharField(max_length=16, default="active", choices=[("active", "active"), ("suspended", "suspended")])
+    status = models.CharField(
+        max_length=16, default="active", choices=[("active", "active"), ("suspended", "suspended")]
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -152,7 +154,9 @@ class ConsentSession(TenantOwned):
     params = models.JSONField(default=dict)
     return_url = models.CharField(max_length=2048, blank=True)
     forced = models.BooleanField(default=False)
-    consent_life_s = models.PositiveIntegerField(null=True, help_text="seconds the person allowed; empty: until revoked")
+    consent_life_s = models.PositiveIntegerField(
+        null=True, help_text="seconds the person allowed; empty: until revoked"
+    )
     attempts = models.PositiveSmallIntegerField(default=0)
     connection_id = models.UUIDField(null=True)
     expires_at = models.DateTimeField()
@@ -166,5 +170,7 @@ class ConsentSession(TenantOwned):
             models.UniqueConstraint(fields=["tenant", "state_digest"], name="consent_session_state"),
         ]
         indexes = [
-            models.Index(fields=["tenant", "agent", "principal", "provider", "-created_at"], name="consent_session_asked")
+            models.Index(
+                fields=["tenant", "agent", "principal", "provider", "-created_at"], name="consent_session_asked"
+            )
         ]

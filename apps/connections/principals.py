@@ -47,7 +47,8 @@ def checked_user_id(user_id: str) -> str:
 
 
 def find(*, kind: str, issuer: str, subject: str) -> Principal | None:
-    return Principal.objects.filter(kind=kind, issuer=issuer, subject=subject).first()
+    row: Principal | None = Principal.objects.filter(kind=kind, issuer=issuer, subject=subject).first()
+    return row
 
 
 def find_or_create(*, kind: str, issuer: str, subject: str, pseudonym_key: Secret) -> Principal:
@@ -56,14 +57,16 @@ def find_or_create(*, kind: str, issuer: str, subject: str, pseudonym_key: Secre
         return found
     try:
         with transaction.atomic():
-            return Principal.objects.create(
+            made: Principal = Principal.objects.create(
                 kind=kind,
                 issuer=issuer,
                 subject=subject,
                 pseudonym=pseudonym(pseudonym_key, kind=kind, issuer=issuer, subject=subject),
             )
+            return made
     except IntegrityError:  # made by somebody else a moment ago
-        return Principal.objects.get(kind=kind, issuer=issuer, subject=subject)
+        theirs: Principal = Principal.objects.get(kind=kind, issuer=issuer, subject=subject)
+        return theirs
 
 
 def own(agent_id: UUID, pseudonym_key: Secret) -> Principal:

@@ -47,7 +47,10 @@ def open_session(
 ) -> Opened:
     """Make a session. Beyond five live ones of the same kind the oldest ends."""
     same = Q(
-        agent=fields["agent"], principal=fields["principal"], provider=fields["provider"], params_digest=fields["params_digest"],
+        agent=fields["agent"],
+        principal=fields["principal"],
+        provider=fields["provider"],
+        params_digest=fields["params_digest"],
         scopes=fields["scopes"],
     )
     live = ConsentSession.objects.filter(same, status__in=ConsentSession.LIVE).order_by("-created_at")
@@ -74,14 +77,16 @@ def by_digest(digest: bytes, *, lock: bool = False) -> ConsentSession | None:
     rows = ConsentSession.objects.select_related("agent", "principal", "provider")
     if lock:
         rows = rows.select_for_update(of=("self",))
-    return rows.filter(digest=digest).first()
+    found: ConsentSession | None = rows.filter(digest=digest).first()
+    return found
 
 
 def by_id(session_id: UUID, *, lock: bool = False) -> ConsentSession | None:
     rows = ConsentSession.objects.select_related("agent", "principal", "provider")
     if lock:
         rows = rows.select_for_update(of=("self",))
-    return rows.filter(id=session_id).first()
+    found: ConsentSession | None = rows.filter(id=session_id).first()
+    return found
 
 
 def end(session: ConsentSession, status: str, problem: str = "") -> None:
@@ -112,7 +117,7 @@ def approve(session: ConsentSession, *, account_id: str) -> tuple[Secret, Secret
 
 def consume_state(digest: bytes, *, becomes: str) -> ConsentSession | None:
     """Use a state up, atomically, before anything is asked of the provider. None: unknown or used already."""
-    session = (
+    session: ConsentSession | None = (
         ConsentSession.objects.select_for_update(of=("self",))
         .select_related("agent", "principal", "provider")
         .filter(state_digest=digest, status=Status.APPROVED)

@@ -33,7 +33,9 @@ def api_key_provider(name: str) -> str:
 
 def managed_secret(region: str, account_id: str, kind: str, name: str, suffix: str) -> str:
     """The synthetic name of a stored secret. `kind` is `oauth2` or `apikey`, `suffix` six characters."""
-    return f"arn:aws:secretsmanager:{region}:{account_id}:secret:bedrock-agentcore-identity!default/{kind}/{name}-{suffix}"
+    return (
+        f"arn:aws:secretsmanager:{region}:{account_id}:secret:bedrock-agentcore-identity!default/{kind}/{name}-{suffix}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,12 @@ def is_registered(url: str, registered: list[str], *, native: bool) -> bool:
         return False
     for known in registered:
         have = urlsplit(known)
-        same = (have.scheme, have.hostname, have.path, have.query) == (asked.scheme, asked.hostname, asked.path, asked.query)
+        same = (have.scheme, have.hostname, have.path, have.query) == (
+            asked.scheme,
+            asked.hostname,
+            asked.path,
+            asked.query,
+        )
         if same and have.hostname in _LOOPBACK:
             return True
     return False

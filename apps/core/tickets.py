@@ -23,7 +23,7 @@ _CHECK_CHARS = 6
 
 
 class Kind(StrEnum):
-    WORKLOAD_TOKEN = "awt"
+    WORKLOAD_TOKEN = "awt"  # noqa: S105 - a prefix
     CONSENT_SESSION = "acs"
     STATE = "ast"
     BROWSER = "abb"
@@ -68,7 +68,11 @@ def read(kind: Kind, text: str) -> Ticket:
     Raises Unauthenticated with the reasons `ticket_malformed` or `ticket_checksum`.
     """
     prefix = f"{kind.value}_"
-    if len(text) != len(prefix) + 12 + _RANDOM_CHARS + _CHECK_CHARS or not text.startswith(prefix) or not text.isascii():
+    if (
+        len(text) != len(prefix) + 12 + _RANDOM_CHARS + _CHECK_CHARS
+        or not text.startswith(prefix)
+        or not text.isascii()
+    ):
         raise Unauthenticated(reason="ticket_malformed")
     account = text[len(prefix) : len(prefix) + 12]
     if not account.isdigit():

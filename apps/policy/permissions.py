@@ -44,35 +44,32 @@ _READ = {
     "tags.read",
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
-_ADMIN = (
-    {
-        "agent.delete",
-        "agent.suspend",
-        "agent.resume",
-        "oauth_provider.create",
-        "oauth_provider.update",
-        "oauth_provider.delete",
-        "api_key_provider.create",
-        "api_key_provider.update",
-        "api_key_provider.delete",
-        "provider.suspend",
-        "provider.resume",
-        "connection.revoke",
-        "tags.write",
-        "tags.delete",
-        "access_key.create",
-        "access_key.disable",
-        "access_key.delete",
-        "issuer.trust",
-        "issuer.distrust",
-        "binding.set",
-        "binding.delete",
-        "member.add",
-        "member.remove",
-        "principal.link",
-    }
-    | _DEVELOP
-)
+_ADMIN = {
+    "agent.delete",
+    "agent.suspend",
+    "agent.resume",
+    "oauth_provider.create",
+    "oauth_provider.update",
+    "oauth_provider.delete",
+    "api_key_provider.create",
+    "api_key_provider.update",
+    "api_key_provider.delete",
+    "provider.suspend",
+    "provider.resume",
+    "connection.revoke",
+    "tags.write",
+    "tags.delete",
+    "access_key.create",
+    "access_key.disable",
+    "access_key.delete",
+    "issuer.trust",
+    "issuer.distrust",
+    "binding.set",
+    "binding.delete",
+    "member.add",
+    "member.remove",
+    "principal.link",
+} | _DEVELOP
 _OWNER = _ADMIN | {"tenant.update"}
 
 # The roles of tenants.models.Membership.Role, as words: this module stays free of Django.

@@ -27,9 +27,13 @@ class Tenant(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     slug = models.SlugField(max_length=63, unique=True)
     name = models.CharField(max_length=200)
-    account_id = models.CharField(max_length=12, unique=True, editable=False, help_text="12 digits; the account on the wire")
+    account_id = models.CharField(
+        max_length=12, unique=True, editable=False, help_text="12 digits; the account on the wire"
+    )
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
-    epoch = models.PositiveIntegerField(default=1, editable=False, help_text="raising it ends every workload token at once")
+    epoch = models.PositiveIntegerField(
+        default=1, editable=False, help_text="raising it ends every workload token at once"
+    )
     binding_mode = models.CharField(max_length=8, choices=BindingMode.choices, default=BindingMode.OPEN)
     claim_user_ids = models.BooleanField(
         default=False,
@@ -55,7 +59,9 @@ class Tenant(models.Model):
                 condition=models.Q(consent_session_life_s__gte=60, consent_session_life_s__lte=3600),
                 name="tenant_consent_session_life",
             ),
-            models.CheckConstraint(condition=models.Q(stale_issuer_keys_s__lte=259200), name="tenant_stale_issuer_keys"),
+            models.CheckConstraint(
+                condition=models.Q(stale_issuer_keys_s__lte=259200), name="tenant_stale_issuer_keys"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -35,10 +35,8 @@ def forget_cached() -> None:
         _cache.clear()
 
 
-def _unwrap(row: TenantKey) -> Kek:
-    return unwrap_kek(
-        bytes(row.wrapped), ring=key_ring(), tenant_id=row.tenant_id, key_id=row.id, version=row.version
-    )
+def _unwrap(row: TenantKey, tenant_id: UUID) -> Kek:
+    return unwrap_kek(bytes(row.wrapped), ring=key_ring(), tenant_id=tenant_id, key_id=row.id, version=row.version)
 
 
 def current_kek() -> Kek:
@@ -54,7 +52,7 @@ def current_kek() -> Kek:
         except IntegrityError:  # somebody else's first secret was faster
             row = TenantKey.objects.get(state=TenantKey.State.ACTIVE)
     found = _cached(tenant_id, row.id, row.version)
-    return found or _remember(tenant_id, _unwrap(row))
+    return found or _remember(tenant_id, _unwrap(row, tenant_id))
 
 
 def _cached(tenant_id: UUID, key_id: UUID, version: int) -> Kek | None:
@@ -71,4 +69,4 @@ def kek_for(tenant_id: UUID, key_id: UUID, version: int) -> Kek:
         row = TenantKey.objects.filter(id=key_id, version=version).first()
         if row is None:
             raise SealBroken("The stored credential cannot be opened.", reason="vault_integrity")
-        return _remember(tenant_id, _unwrap(row))
+        return _remember(tenant_id, _unwrap(row, tenant_id))

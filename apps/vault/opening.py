@@ -23,6 +23,11 @@ def open_at(*, table: str, row_id: UUID, column: str) -> Secret | None:
     if row is None:
         return None
     address = Address(
-        tenant_id=current_tenant_id(), table=table, row_id=row_id, column=column, secret_version=row.version, purpose=row.purpose
+        tenant_id=current_tenant_id(),
+        table=table,
+        row_id=row_id,
+        column=column,
+        secret_version=row.version,
+        purpose=row.purpose,
     )
     return open_blob(bytes(row.blob), at=address)

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.core.errors import Unavailable
-from apps.vault.keyrings.canary import check_canary, make_canary
 from apps.vault.keyrings.base import KeyRingProblem
+from apps.vault.keyrings.canary import check_canary, make_canary
 from apps.vault.keyrings.local_file import LocalFileKeyRing
 from apps.vault.models import KeyRingCanary
 

@@ -21,12 +21,23 @@ def put(secret: Secret, *, table: str, row_id: UUID, column: str, purpose: str) 
         secret,
         kek=kek,
         at=Address(
-            tenant_id=current_tenant_id(), table=table, row_id=row_id, column=column, secret_version=version, purpose=purpose
+            tenant_id=current_tenant_id(),
+            table=table,
+            row_id=row_id,
+            column=column,
+            secret_version=version,
+            purpose=purpose,
         ),
     )
     if row is None:
         SealedSecret.objects.create(
-            table=table, row_id=row_id, column=column, version=version, purpose=purpose, key_version=kek.version, blob=blob
+            table=table,
+            row_id=row_id,
+            column=column,
+            version=version,
+            purpose=purpose,
+            key_version=kek.version,
+            blob=blob,
         )
     else:
         row.version, row.blob, row.key_version = version, blob, kek.version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -26,7 +27,7 @@ from identity_portal.embedded.places import (
     socket_folder,
     write_record,
 )
-from identity_portal.embedded.postgres_install import CLEAN_ENVIRONMENT, find_install
+from identity_portal.embedded.postgres_install import CLEAN_ENVIRONMENT, Install, find_install
 from identity_portal.embedded.postgres_setup import (
     APP,
     DATABASE,
@@ -81,19 +82,14 @@ def start(home: Path, *, throwaway: bool = False, tied: bool = False) -> Cluster
         account = _owner(home, account)
         data, sockets = _places(home, account, throwaway=throwaway)
         pid = _running(data)
-        if pid is not None:
-            _wait_ready(data, pid, home)
-            if not _app_can_connect(home, sockets):
-                prepare_database(sockets, home)
+        if pid is not None and _settles(data, pid, home, sockets):
             return Cluster(home, data, sockets, pid, started=False)
         install = find_install(_data_version(data), account)
         if not (data / "PG_VERSION").exists():
             create_cluster(install, data, home, account, throwaway=throwaway)
         _link(home, data)
         configure(data, sockets, account, throwaway=throwaway)
-        _clear_stale(data, sockets)
-        pid = _launch([install.program("postgres"), "-D", str(data)], home, account, tied=tied)
-        _wait_ready(data, pid, home)
+        pid = _launch_until_ready(install, data, sockets, home, account, tied=tied)
         prepare_database(sockets, home)
         return Cluster(home, data, sockets, pid, started=True)
 
@@ -227,10 +223,55 @@ def _running(data: Path) -> int | None:
     return pid
 
 
-def _clear_stale(data: Path, sockets: Path) -> None:
-    """Remove the pid files of a dead server: PostgreSQL itself gives up when the number was taken by another."""
-    for path in (data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock", sockets / f".s.PGSQL.{PORT}"):
-        path.unlink(missing_ok=True)
+def _settles(data: Path, pid: int, home: Path, sockets: Path, timeout_s: float = 60.0) -> bool:
+    """Wait until a server that was found running serves us; False when it ended instead.
+
+    It may be starting, or on its way down: stopped a moment ago, or killed and not yet gone.
+    """
+    deadline = time.monotonic() + timeout_s
+    while is_alive(pid):
+        if _is_ready(data, pid):
+            if _app_can_connect(home, sockets):
+                return True
+            with contextlib.suppress(psycopg.OperationalError):
+                prepare_database(sockets, home)
+                return True
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"PostgreSQL (process {pid}) runs but does not serve; see {home / 'postgres.log'}")
+        time.sleep(0.05)
+    return False
+
+
+def _clear_strangers(data: Path, sockets: Path) -> None:
+    """Remove pid files whose number now belongs to a process that is no server of ours.
+
+    PostgreSQL gives up on those. All other leftovers are its own to judge: it also makes sure that no child of
+    the dead server still uses the data.
+    """
+    socket = sockets / f".s.PGSQL.{PORT}"
+    for path in (data / "postmaster.pid", sockets / f"{socket.name}.lock"):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(path.read_text(encoding="utf-8").partition("\n")[0])
+            if is_alive(pid) and works_in(pid, data) is False:
+                path.unlink()
+
+
+def _launch_until_ready(
+    install: Install, data: Path, sockets: Path, home: Path, account: Account | None, *, tied: bool
+) -> int:
+    """Start the server; wait for the children of a killed predecessor, which take a moment to notice."""
+    deadline = time.monotonic() + 20
+    while True:
+        _clear_strangers(data, sockets)
+        pid = _launch([install.program("postgres"), "-D", str(data)], home, account, tied=tied)
+        try:
+            _wait_ready(data, pid, home)
+        except EmbeddedError as problem:
+            if "still in use" not in str(problem) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+        else:
+            return pid
 
 
 def _launch(command: list[str], home: Path, account: Account | None, *, tied: bool) -> int:
@@ -259,12 +300,17 @@ def _launch(command: list[str], home: Path, account: Account | None, *, tied: bo
     return process.pid
 
 
+def _is_ready(data: Path, pid: int) -> bool:
+    """Look for the word `ready` in the pid file, as `pg_ctl` does."""
+    lines = _pid_lines(data)
+    return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+
+
 def _wait_ready(data: Path, pid: int, home: Path, timeout_s: float = 60.0) -> None:
-    """Wait for the word `ready` in the pid file, as `pg_ctl` does; recovery after a crash may take a while."""
+    """Wait until a server that we started is ready; recovery after a crash may take a while."""
     deadline = time.monotonic() + timeout_s
     while True:
-        lines = _pid_lines(data)
-        if len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready":
+        if _is_ready(data, pid):
             return
         if not is_alive(pid):
             tail = (home / "postgres.log").read_text(encoding="utf-8", errors="replace").splitlines()[-8:]

@@ -39,7 +39,9 @@ class Setting:
         hub.change_client(self.client, redirect_uris=[made["callbackUrl"]])
 
     def token_for(self, user_id="dana", agent="bot"):
-        return self.data.get_workload_access_token_for_user_id(workloadName=agent, userId=user_id)["workloadAccessToken"]
+        return self.data.get_workload_access_token_for_user_id(workloadName=agent, userId=user_id)[
+            "workloadAccessToken"
+        ]
 
     def ask(self, wat, scopes=("repo:read",), **more):
         more.setdefault("oauth2Flow", "USER_FEDERATION")
@@ -68,9 +70,7 @@ def test_application_verified_consent_and_what_follows(setting):
     polled = setting.ask(wat, sessionUri=asked["sessionUri"], resourceOauth2ReturnUrl=RETURN)
     assert "accessToken" not in polled and polled["sessionUri"] == asked["sessionUri"]
 
-    setting.data.complete_resource_token_auth(
-        sessionUri=asked["sessionUri"], userIdentifier={"userId": "dana"}
-    )
+    setting.data.complete_resource_token_auth(sessionUri=asked["sessionUri"], userIdentifier={"userId": "dana"})
     polled = setting.ask(wat, sessionUri=asked["sessionUri"], resourceOauth2ReturnUrl=RETURN)
     assert polled["accessToken"]
     again = setting.ask(wat)

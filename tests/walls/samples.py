@@ -69,7 +69,9 @@ _soon = lambda: clock.now() + timedelta(hours=1)  # noqa: E731
 SAMPLES: dict[str, Callable[[], Any]] = {
     "agents.Agent": agent,
     "providers.Provider": provider,
-    "vault.TenantKey": lambda: TenantKey.objects.create(version=int.from_bytes(os.urandom(3)), state="retiring", ring="r", wrapped=b"x"),
+    "vault.TenantKey": lambda: TenantKey.objects.create(
+        version=int.from_bytes(os.urandom(3)), state="retiring", ring="r", wrapped=b"x"
+    ),
     "vault.SealedSecret": lambda: SealedSecret.objects.create(
         table="t", row_id=uuid.uuid4(), column="c", purpose="p", key_version=1, blob=b"x"
     ),
@@ -79,7 +81,9 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "connections.ConsentSession": session,
     "policy.Binding": lambda: Binding.objects.create(agent=agent(), provider=provider()),
     "authn.AccessKey": access_key,
-    "authn.AccessKeyGrant": lambda: authn.AccessKeyGrant.objects.create(access_key=access_key(), action="a", resource="r"),
+    "authn.AccessKeyGrant": lambda: authn.AccessKeyGrant.objects.create(
+        access_key=access_key(), action="a", resource="r"
+    ),
     "authn.TrustedIssuer": lambda: authn.TrustedIssuer.objects.create(
         issuer=uuid.uuid4().hex, discovery_url="d", jwks_uri="j", audiences=["a"]
     ),

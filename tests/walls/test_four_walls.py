@@ -122,7 +122,10 @@ def test_T091_row_security_is_on_and_forced_and_the_role_is_weak():
         assert [row for row in rows if row[1:] != (True, True, False, 1)] == []
         cursor.execute("SELECT rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname = current_user")
         assert cursor.fetchone() == (False, False, False)
-        cursor.execute("SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public' AND prosecdef")
+        cursor.execute(
+            "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+            "WHERE n.nspname = 'public' AND prosecdef"
+        )
         assert cursor.fetchone()[0] == 0
         cursor.execute("SELECT count(*) FROM pg_views WHERE schemaname = 'public'")
         assert cursor.fetchone()[0] == 0
@@ -133,7 +136,8 @@ def test_every_unique_key_is_led_by_the_tenant(model):
     """Kept so that distributing the tables by tenant stays a configuration."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT i.relname, (SELECT attname FROM pg_attribute a WHERE a.attrelid = x.indrelid AND a.attnum = x.indkey[0]) "
+            "SELECT i.relname, "
+            "(SELECT attname FROM pg_attribute a WHERE a.attrelid = x.indrelid AND a.attnum = x.indkey[0]) "
             "FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = %s::regclass AND x.indisunique",
             [model._meta.db_table],
         )
@@ -179,8 +183,14 @@ def test_working_for_one_tenant_nobody_can_start_on_another(acme, globex):
 
 def test_audit_partitions_cannot_be_reached_around_the_wall():
     with connection.cursor() as cursor:
-        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_auditrecord'::regclass")
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_auditrecord'::regclass"
+        )
         parts = [row[0] for row in cursor.fetchall()]
         assert len(parts) >= 24
-        cursor.execute("SELECT bool_or(has_table_privilege(current_user, p::regclass, 'SELECT, INSERT, UPDATE, DELETE')) FROM unnest(%s::text[]) p", [parts])
+        cursor.execute(
+            "SELECT bool_or(has_table_privilege(current_user, p::regclass, 'SELECT, INSERT, UPDATE, DELETE')) "
+            "FROM unnest(%s::text[]) p",
+            [parts],
+        )
         assert cursor.fetchone()[0] is False

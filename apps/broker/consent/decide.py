@@ -47,7 +47,9 @@ def decide(command: c.DecideConsent, work: Work) -> c.Approved | c.Declined:
         session.save(update_fields=["consent_life_s"])
         state, browser = sessions.approve(session, account_id=work.caller.account_id)
         verifier, nonce = opened(session, "code_verifier"), opened(session, "nonce")
-        url = authorization_url(session, state=state, verifier=verifier, nonce=nonce, callback=callback_url(session.provider))
+        url = authorization_url(
+            session, state=state, verifier=verifier, nonce=nonce, callback=callback_url(session.provider)
+        )
         return c.Approved(
             authorization_url=url,
             provider_title=provider_title(session.provider),

@@ -25,7 +25,9 @@ def exchange(session: ConsentSession, code: Secret, work: Work) -> Connection:
     with work.look():
         verifier, nonce = opened(session, "code_verifier"), opened(session, "nonce")
         work.also("connection.store", outcome="intent", session=str(session.id))
-        asking = exchange_code(session, code=code, verifier=verifier, nonce=nonce, callback=callback_url(session.provider))
+        asking = exchange_code(
+            session, code=code, verifier=verifier, nonce=nonce, callback=callback_url(session.provider)
+        )
     asked_at = clock.now()
     try:
         tokens = asking()

@@ -29,10 +29,14 @@ def url_of(ticket: str) -> str:
 def check_scopes(scopes: tuple[str, ...]) -> None:
     """RFC 6749 section 3.3: scope tokens are printable ASCII without blank, quote and backslash."""
     if len(scopes) > MAX_SCOPES:
-        raise Invalid.field("scopes", f"At most {MAX_SCOPES} scopes can be asked for at once.", reason="too_many_scopes")
+        raise Invalid.field(
+            "scopes", f"At most {MAX_SCOPES} scopes can be asked for at once.", reason="too_many_scopes"
+        )
     for scope in scopes:
         if not scope or any(not ("\x21" <= ch <= "\x7e") or ch in '"\\' for ch in scope):
-            raise Invalid.field("scopes", "A scope holds a character that OAuth does not allow.", reason="scope_invalid")
+            raise Invalid.field(
+                "scopes", "A scope holds a character that OAuth does not allow.", reason="scope_invalid"
+            )
 
 
 def open_for(
@@ -46,9 +50,7 @@ def open_for(
     check_scopes(command.scopes)
     custom_fields(command.custom_parameters)
     agent = proven.agent
-    if command.return_url is not None and not is_registered(
-        command.return_url, agent.return_urls, native=agent.native
-    ):
+    if command.return_url is not None and not is_registered(command.return_url, agent.return_urls, native=agent.native):
         raise Invalid.field(
             "return_url",
             "This return URL is not registered for the workload identity. Register it exactly as it is with "

@@ -16,7 +16,7 @@ from apps.core.errors import NotFound, PortalError, Unauthenticated
 from apps.core.secret import Secret
 from apps.providers.models import Provider
 from apps.tenants.models import Tenant
-from apps.upstream.protocol.callback import CallbackCode, CallbackError
+from apps.upstream.protocol.callback import CallbackError
 
 Status = ConsentSession.Status
 
@@ -102,6 +102,12 @@ def _accept(command: c.HandleCallback, work: Work) -> tuple[ConsentSession, Secr
     with work.look():
         verdict = people.judge(session, command.user_id, Tenant.objects.get(id=work.caller.tenant_id))
     if verdict != "yes":
+        # The right person may still come with the same link: back to the start, without the code.
+        with work.look():
+            row = sessions.by_id(session.id, lock=True)
+            if row is not None and row.status == Status.EXCHANGING:
+                row.status = Status.PENDING
+                row.save(update_fields=["status", "updated_at"])
         people.refuse_wrong_person(session, command.user_id, work)
     if session.binding == ConsentSession.Binding.APPLICATION:
         with work.look():

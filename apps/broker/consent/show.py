@@ -23,7 +23,9 @@ def show(command: c.ShowConsent, work: Work) -> c.ConsentPage:
         granted = set(
             Connection.objects.filter(
                 agent=session.agent, principal=session.principal, provider=session.provider, status="active"
-            ).values_list("requested_scopes", flat=True).first()
+            )
+            .values_list("requested_scopes", flat=True)
+            .first()
             or ()
         )
     if verdict == "no":

@@ -24,9 +24,11 @@ def _check(grants: tuple[tuple[str, str], ...]) -> None:
     known = {f"{SERVICE}:{name}" for name in PERMISSION.values()}
     for action, resource in grants:
         plain = "*" not in action and "?" not in action
-        if not action.startswith(f"{SERVICE}:") and action != "*" or (plain and action not in known):
+        if (not action.startswith(f"{SERVICE}:") and action != "*") or (plain and action not in known):
             raise Invalid.field(
-                "grants", f"An action looks like {SERVICE}:GetResourceOauth2Token; * and ? are wildcards.", reason="grant_invalid"
+                "grants",
+                f"An action looks like {SERVICE}:GetResourceOauth2Token; * and ? are wildcards.",
+                reason="grant_invalid",
             )
         if resource != "*" and not resource.startswith("arn:"):
             raise Invalid.field("grants", "A resource is an ARN pattern or *.", reason="grant_invalid")

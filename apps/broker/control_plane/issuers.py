@@ -23,7 +23,9 @@ def trust(command: c.TrustIssuer, work: Work) -> str:
     found = upstream.discover(command.discovery_url, tenant_id=work.caller.tenant_id)
     if not found.jwks_uri:
         raise Invalid.field(
-            "discovery_url", "The issuer's metadata names no jwks_uri, so its tokens cannot be checked.", reason="no_jwks"
+            "discovery_url",
+            "The issuer's metadata names no jwks_uri, so its tokens cannot be checked.",
+            reason="no_jwks",
         )
     # Making the policy checks it; a policy that would accept a stranger's token cannot be stored.
     IssuerPolicy(

@@ -51,16 +51,14 @@ def add(command: c.AddMember, work: Work) -> User:
             own = facts.role_of(work.caller.row_id, work.caller.tenant_id) or ""
             if not ROLE_ACTIONS[command.role] <= ROLE_ACTIONS.get(own, frozenset()):
                 raise NotAllowed("You cannot give a role above your own.", reason="grant_above_own")
-        user = User.objects.filter(email=email).first()
+        user: User | None = User.objects.filter(email=email).first()
         if user is None:
             user = User.objects.create_user(email, checked_password(command.password), name=command.name)
         elif command.password is not None and work.caller.kind is not CallerKind.SYSTEM:
             raise Conflict(
                 "This person has an account already; their password is theirs to change.", reason="user_exists"
             )
-        Membership.objects.update_or_create(
-            tenant_id=work.caller.tenant_id, user=user, defaults={"role": command.role}
-        )
+        Membership.objects.update_or_create(tenant_id=work.caller.tenant_id, user=user, defaults={"role": command.role})
         work.note(account=str(user.id), role=command.role)
         return user
 

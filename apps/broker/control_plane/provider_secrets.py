@@ -29,7 +29,11 @@ def held(provider: Provider) -> bool:
 def arn(provider: Provider, work: Work) -> str:
     """The synthetic name of the stored secret, stable for the provider's life. It opens nothing."""
     return names.managed_secret(
-        work.caller.region, work.caller.account_id, _WORD[Provider.Kind(provider.kind)], provider.name, _suffix(provider.id)
+        work.caller.region,
+        work.caller.account_id,
+        _WORD[Provider.Kind(provider.kind)],
+        provider.name,
+        _suffix(provider.id),
     )
 
 

@@ -78,9 +78,7 @@ def _metadata(endpoints: Endpoints) -> dict[str, Any]:
         "authorization_endpoint": endpoints.authorization_endpoint,
         "token_endpoint": endpoints.token_endpoint,
         "response_types": ["code"],
-        "token_endpoint_auth_methods": [
-            m for m in endpoints.token_endpoint_auth_methods if m in _METHODS
-        ],
+        "token_endpoint_auth_methods": [m for m in endpoints.token_endpoint_auth_methods if m in _METHODS],
     }
 
 
@@ -90,4 +88,3 @@ def _first_supported(endpoints: Endpoints) -> str:
     if "client_secret_basic" in methods or not methods:
         return "client_secret_basic"
     return "client_secret_post" if "client_secret_post" in methods else "client_secret_basic"
-

@@ -13,8 +13,8 @@ from django.db import IntegrityError, transaction
 from apps.authn.caller import Caller, CallerKind
 from apps.broker import contracts as c
 from apps.broker.run import handles, run
-from apps.broker.work import Work
 from apps.broker.upkeep import housekeeping
+from apps.broker.work import Work
 from apps.core import clock, names
 from apps.core.errors import Conflict, Invalid
 from apps.core.secret import Secret
@@ -51,7 +51,9 @@ def create_tenant(*, slug: str, name: str, closed: bool, dev: bool, by: str) -> 
     """
     if not _SLUG.fullmatch(slug):
         raise Invalid.field(
-            "slug", "A tenant's slug is 3 to 63 lower-case letters, digits and dashes, not at the ends.", reason="slug_invalid"
+            "slug",
+            "A tenant's slug is 3 to 63 lower-case letters, digits and dashes, not at the ends.",
+            reason="slug_invalid",
         )
     tenant = _insert(slug, name, closed, dev)
     caller = system_caller(tenant, by)

@@ -43,7 +43,7 @@ def require_own_agent(agent: Agent, work: Work) -> None:
 
 def provider(kind: str, name: str, work: Work) -> Provider:
     """Raises NotFound for an absent one, NotAllowed for a suspended one."""
-    row = Provider.objects.filter(kind=kind, name=name).first()
+    row: Provider | None = Provider.objects.filter(kind=kind, name=name).first()
     if row is None:
         raise NotFound("There is no such credential provider.", reason="provider_not_found")
     work.note(provider=row)

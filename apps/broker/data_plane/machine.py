@@ -61,6 +61,7 @@ def fetch(
 def _row(command: c.FetchOAuthToken, proven: Proven, provider: Provider, params: RequestParams) -> Connection:
     """The connection of the agent itself; made empty (generation 0) for its first token."""
     own = principals.own(proven.agent.id, proven.tenant.pseudonym_key)
+    row: Connection
     row, made = Connection.objects.select_related("provider").get_or_create(
         agent=proven.agent,
         principal=own,

@@ -43,7 +43,8 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
         provider = facts.provider("oauth2", command.provider, work)
         if command.flow is c.Flow.ON_BEHALF_OF:
             raise NotSupported(
-                "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.", reason="obo_unsupported"
+                "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.",
+                reason="obo_unsupported",
             )
         bound = facts.require_binding(proven, provider, flow=command.flow.value, scopes=command.scopes)
     if command.flow is c.Flow.M2M:
@@ -60,9 +61,7 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
 def _for_person(
     command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider, bound: BindingFacts | None
 ) -> Outcome:
-    params = RequestParams(
-        custom=command.custom_parameters, resources=command.resources, audiences=command.audiences
-    )
+    params = RequestParams(custom=command.custom_parameters, resources=command.resources, audiences=command.audiences)
     with work.look():
         polled = _polled_session(command, work, proven, provider)
         row = _match(proven, provider, params)
@@ -114,9 +113,9 @@ def _release(row: Connection, work: Work, bound: BindingFacts | None) -> c.Token
                 raise
             work.note(renewal_failed=failed.reason)
             result = renewal.Renewed(by_us=False)
-        if isinstance(result, renewal.ConsentLost):
-            if not (result.reason == "no_refresh_token" and renewal.still_valid(row)):
-                return None
+        lost = isinstance(result, renewal.ConsentLost)
+        if lost and not (result == renewal.ConsentLost("no_refresh_token") and renewal.still_valid(row)):
+            return None
     return release_now(row, work)
 
 

@@ -11,14 +11,14 @@ from django.db.models import Q
 
 from apps.agents.models import Agent
 from apps.authn.caller import Caller
-from apps.authn.jwt import IssuerPolicy, JwksCache, VerifiedClaims, parse, verify, wanted_key_id
+from apps.authn.jwt import DEFAULT_ALGORITHMS, IssuerPolicy, JwksCache, VerifiedClaims, parse, verify, wanted_key_id
 from apps.authn.models import TrustedIssuer
 from apps.broker.work import Work
 from apps.core import clock
 from apps.core.errors import NotAllowed, PortalError, Unauthenticated
+from apps.core.net import failures
 from apps.core.net.messages import Outbound
 from apps.core.net.process import transport
-from apps.core.net import failures
 from apps.core.secret import Secret
 from apps.tenants.models import Tenant
 
@@ -75,15 +75,14 @@ def trusted_for(agent: Agent) -> list[Trusted]:
 
 
 def _trusted(row: TrustedIssuer, stale_max_s: int) -> Trusted:
-    extra = {"algorithms": tuple(row.algorithms)} if row.algorithms else {}
     return Trusted(
         policy=IssuerPolicy(
             issuer=row.issuer,
             audiences=tuple(row.audiences),
             clients=tuple(row.clients),
             client_claims=tuple(row.client_claims),
+            algorithms=tuple(row.algorithms) or DEFAULT_ALGORITHMS,
             allow_id_tokens=True,
-            **extra,
         ),
         jwks_uri=row.jwks_uri,
         stale_max_s=stale_max_s,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from apps.agents import queries as agents
 from apps.authn import workload
+from apps.authn.caller import Caller
 from apps.broker import contracts as c
 from apps.broker.data_plane import facts, persons
 from apps.broker.hot_path import fast
 from apps.broker.run import answers_fast, handles
 from apps.broker.work import Work
-from apps.authn.caller import Caller
 from apps.connections import principals
 from apps.core import names
 from apps.core.errors import NotAllowed, PortalError
@@ -25,9 +25,7 @@ def _mint(work: Work, agent_name: str, *, kind: str, issuer: str, subject: str) 
         raise NotAllowed("This workload identity is suspended.", reason="agent_suspended")
     if kind == "self":
         subject = str(agent.id)
-    principal = principals.find_or_create(
-        kind=kind, issuer=issuer, subject=subject, pseudonym_key=tenant.pseudonym_key
-    )
+    principal = principals.find_or_create(kind=kind, issuer=issuer, subject=subject, pseudonym_key=tenant.pseudonym_key)
     work.note(principal=principal)
     if principal.status != "active":
         raise NotAllowed("This person's access is suspended.", reason="principal_suspended")

@@ -40,7 +40,8 @@ def one_row(statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement, values)
-                return cursor.fetchone()
+                row: tuple[Any, ...] | None = cursor.fetchone()
+                return row
         except (OperationalError, InterfaceError):
             if attempt == 2 or connection.in_atomic_block:
                 raise

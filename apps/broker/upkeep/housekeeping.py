@@ -43,6 +43,8 @@ def clean(tenant_id: UUID) -> dict[str, int]:
         removed["answers"] = AnsweredRequest.objects.filter(created_at__lt=old).delete()[0]
         for session in ConsentSession.objects.filter(status__in=ConsentSession.LIVE, expires_at__lt=now)[:500]:
             sessions.end(session, ConsentSession.Status.EXPIRED, "expired")
-        gone = ConsentSession.objects.filter(updated_at__lt=now - _KEEP_SESSIONS).exclude(status__in=ConsentSession.LIVE)
+        gone = ConsentSession.objects.filter(updated_at__lt=now - _KEEP_SESSIONS).exclude(
+            status__in=ConsentSession.LIVE
+        )
         removed["sessions"] = gone.delete()[0]
     return removed

@@ -15,7 +15,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection as database
+from django.db import InterfaceError, OperationalError
+from django.db import connection as database
 
 from apps.broker.work import Work
 from apps.connections import leases
@@ -68,7 +69,9 @@ _gate = _Gate()
 
 def _busy() -> UpstreamUnavailable:
     return UpstreamUnavailable(
-        "The credential is being renewed at the provider. Try again in a moment.", reason="renewal_busy", retry_after_s=2
+        "The credential is being renewed at the provider. Try again in a moment.",
+        reason="renewal_busy",
+        retry_after_s=2,
     )
 
 
@@ -220,5 +223,3 @@ def _consent_lost(lease: Lease, work: Work, reason: str) -> Result:
 def still_valid(row: Connection, *, margin_s: float = 0) -> bool:
     """Past its renewal mark but not yet expired: good enough when the provider cannot be reached."""
     return row.access_expires_at is None or row.access_expires_at > clock.now() + timedelta(seconds=margin_s)
-
-

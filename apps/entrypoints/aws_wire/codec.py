@@ -53,8 +53,11 @@ def decode_thoroughly(
     by_location: dict[str, list[str]] = {"body": [], "uri": [], "querystring": []}
     for member in shape.members.values() if shape is not None else ():
         by_location[member.location].append(member.name)
-    members = _body_members(body, shape, by_location["body"], operation.tolerated)
     problems: Problems = []
+    members = _body_members(body, shape, by_location["body"])
+    for name in operation.tolerated & members.keys():
+        if not isinstance(members.pop(name), str):
+            problems.append(FieldProblem(name, "must be text"))
     outside: dict[str, Any] = dict(path_params)
     outside.update(_query_members(operation, by_location["querystring"], query, problems))
     for name in list(members):
@@ -75,14 +78,14 @@ def decode_thoroughly(
     return members
 
 
-def _body_members(body: bytes, shape: Shape | None, names: list[str], tolerated: frozenset[str]) -> dict[str, Any]:
+def _body_members(body: bytes, shape: Shape | None, names: list[str]) -> dict[str, Any]:
     if not names:
         if body not in (b"", b"{}"):
             raise Unreadable("This operation takes no request body.", reason="body_not_expected")
         return {}
     if not body and shape is not None and shape.required.isdisjoint(names):
         return {}
-    return {name: value for name, value in read_object(body).items() if name not in tolerated}
+    return read_object(body)
 
 
 def _query_members(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from http.client import responses
+from http import HTTPStatus
 from typing import Any
 
 from django.db import close_old_connections
@@ -30,5 +30,5 @@ class WireHandler:
         finally:
             # What Django does at the end of a request: a connection that broke is not kept for the next one.
             close_old_connections()
-        start_response(f"{response.status} {responses.get(response.status, '')}", list(response.headers.items()))
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(response.headers.items()))
         return [response.body]

@@ -5,7 +5,8 @@ What the servers give us (tried, granian 2.8.7, WSGI interface):
 * PATH_INFO is percent-DECODED, and there is no raw-URI key at all: `/tags/a%2Fb` and `/tags/a/b` look alike.
   QUERY_STRING is raw. `//`, `/./` and `/../` are kept. A fragment and an absolute-form host are dropped.
 * Repeated headers are joined with a bare comma (`HTTP_HOST: "a,b"`). `X-Amz-Date` and `x_amz_date` share one
-  key and the last one wins; a header value that is not ASCII becomes empty.
+  key and the last one wins; of two Content-Type headers only the first arrives; a value that is not ASCII
+  becomes empty. In each case the signature is checked over the value that is used.
 * The process environment is merged into every environ, so a variable called HTTP_SOMETHING looks like a
   header of every request. Whoever starts the server should drop such variables.
 * wsgiref (Django's runserver) and Django's test client decode PATH_INFO the same way and give no raw key
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -63,13 +65,12 @@ def raw_request(environ: Mapping[str, Any], body: bytes) -> RawRequest:
 def raw_path(environ: Mapping[str, Any]) -> str:
     """The path of the request target, percent-encoded, without the query; see the module's text."""
     decoded: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    as_bytes = decoded.encode("latin-1")  # PEP 3333: text that stands for bytes
     for key in _RAW_KEYS:
         sent = environ.get(key)
         if isinstance(sent, str) and sent:
             origin = _origin(sent)
             path = (sent[origin.end() :] if origin else sent).partition("?")[0].partition("#")[0]
-            if unquote_to_bytes(path) == as_bytes:
+            if unquote_to_bytes(path) == decoded.encode("latin-1"):  # PEP 3333: text that stands for bytes
                 return path
     if _plain(decoded) is not None:
         return decoded
@@ -86,10 +87,10 @@ def headers(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Header lines by lower-case name. Copies that the server joined are taken apart again, to be seen as such."""
     lines: list[tuple[str, str]] = []
     for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            name = key[5:].replace("_", "-").lower()
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            name = key.replace("_", "-").lower()
+        if key[:5] == "HTTP_":
+            name = _header_name(key[5:])
+        elif key[:8] == "CONTENT_" and key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
+            name = _header_name(key)
         else:
             continue
         if "," not in value:
@@ -101,6 +102,11 @@ def headers(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
         else:
             lines.append((name, value))
     return lines
+
+
+@lru_cache(maxsize=256)
+def _header_name(key: str) -> str:
+    return key.replace("_", "-").lower()
 
 
 def _split_authorization(value: str) -> list[str]:

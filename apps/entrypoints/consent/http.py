@@ -73,8 +73,8 @@ def page(
 
 def _here_again(request: HttpRequest) -> str:
     """The address of this page, if opening it again shows it again."""
-    again = request.method == "GET" and request.resolver_match is not None
-    if not again or request.resolver_match.view_name in ("connect:callback", "connect:language"):
+    match = request.resolver_match
+    if request.method != "GET" or match is None or match.view_name in ("connect:callback", "connect:language"):
         return ""
     return own_path(request.get_full_path()) or ""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
@@ -14,8 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from apps.broker.consent.returns import ProviderDeclined
 from apps.core.errors import Code, PortalError
 from apps.entrypoints.consent.http import leaving, page, person
-
-P = ParamSpec("P")
 
 STATUS: dict[Code, int] = {
     Code.UNREADABLE: 400,
@@ -170,18 +167,15 @@ def code_of(refusal: PortalError) -> str:
     return word if word in PROBLEMS else _BY_CODE.get(refusal.code, "failed")
 
 
-def explained(
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def explained(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Answer a refusal with its page."""
 
     @wraps(view)
-    def answering(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def answering(request: HttpRequest, **kwargs: str) -> HttpResponse:
         try:
-            return view(request, *args, **kwargs)
+            return view(request, **kwargs)
         except PortalError as refusal:
-            link = str(kwargs["session"]) if "session" in kwargs else None
-            return problem_page(request, refusal, link=link)
+            return problem_page(request, refusal, link=kwargs.get("session"))
 
     return answering
 

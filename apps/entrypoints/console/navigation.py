@@ -79,6 +79,7 @@ _PLATFORM: tuple[tuple[Any, str, str], ...] = (
     (_("Failed sign-ins"), "gpp_bad", "axes.accessattempt"),
     (_("Sign-in failures log"), "history", "axes.accessfailurelog"),
     (_("Work queue"), "schedule", "tenants.dueitem"),
+    (_("Key rings"), "encrypted", "vault.keyringcanary"),
 )
 
 

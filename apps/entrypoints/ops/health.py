@@ -68,7 +68,7 @@ def _key_ring() -> str | None:
 def _redis() -> str | None:
     try:
         cache.set("portal-ready", 1, 5)
-    except Exception as gone:  # noqa: BLE001 - whatever the client raises, Redis is only reported
+    except Exception as gone:
         return f"Redis does not answer ({type(gone).__name__}); background work waits"
     return None
 

@@ -112,6 +112,7 @@ def test_T089_members_the_operation_does_not_have_are_refused(operation: str, ba
 
 def test_a_member_that_older_clients_send_is_read_past() -> None:
     assert decode(OAUTH, {**GOOD_OAUTH, "userId": "u1"}) == GOOD_OAUTH
+    assert "userId" in problems(OAUTH, {**GOOD_OAUTH, "userId": None})
     assert "userId" in problems("GetResourceApiKey", {
         "workloadIdentityToken": "t", "resourceCredentialProviderName": "k", "userId": "u1"
     })  # fmt: skip

@@ -169,6 +169,14 @@ def test_a_killed_server_is_recovered_with_its_committed_rows(home: Path) -> Non
         assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
 
 
+def test_a_start_during_a_stop_waits_and_starts(home: Path) -> None:
+    first = postgres.start(home, throwaway=True, tied=True)
+    os.kill(first.pid, signal.SIGINT)
+    second = postgres.start(home, throwaway=True, tied=True)
+    assert second.started
+    connect(second, postgres.APP).close()
+
+
 def test_a_pid_file_naming_somebody_elses_process_is_not_believed(home: Path) -> None:
     first = postgres.start(home, throwaway=True, tied=True)
     os.kill(first.pid, signal.SIGKILL)

@@ -28,7 +28,9 @@ class OperatorCommand(BaseCommand):
             answer = self.act(**options)
         except PortalError as refused:
             details = "".join(f"\n  {problem.name}: {problem.message}" for problem in refused.fields)
-            raise CommandError(f"{refused.public}{details if len(refused.fields) > 1 else ''}", returncode=1) from refused
+            raise CommandError(
+                f"{refused.public}{details if len(refused.fields) > 1 else ''}", returncode=1
+            ) from refused
         if options["json"]:
             self.stdout.write(json.dumps(answer))
         else:
@@ -41,5 +43,7 @@ def tenant_by_slug(slug: str) -> Tenant:
     """Raises NotFound, naming how to see what there is."""
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
-        raise NotFound(f"There is no tenant {slug!r}. `manage.py create_tenant {slug}` makes it.", reason="tenant_not_found")
+        raise NotFound(
+            f"There is no tenant {slug!r}. `manage.py create_tenant {slug}` makes it.", reason="tenant_not_found"
+        )
     return tenant

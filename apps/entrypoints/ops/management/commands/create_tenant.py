@@ -16,7 +16,9 @@ class Command(OperatorCommand):
         super().add_arguments(parser)
         parser.add_argument("slug", help="3 to 63 lower-case letters, digits and dashes")
         parser.add_argument("--name", default="", help="the name people see")
-        parser.add_argument("--closed", action="store_true", help="nothing without a binding between agent and provider")
+        parser.add_argument(
+            "--closed", action="store_true", help="nothing without a binding between agent and provider"
+        )
         parser.add_argument("--dev", action="store_true", help="development: signed-in members may claim user ids")
 
     def act(self, **options: Any) -> dict[str, Any]:
