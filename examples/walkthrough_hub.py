@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -41,13 +42,18 @@ class RunningHub(HubProcess):
         """How somebody signs in here, for a person who wants to try."""
         return self._passwords[username]
 
-    def refreshes(self, client: HubClient) -> int:
-        """How often tokens of this client's grants were refreshed, as Demo Hub counted."""
-        return sum(int(grant["refreshes"]) for grant in self.grants(client))
+    @property
+    def discovery_url(self) -> str:
+        """Where Demo Hub describes itself (OpenID Connect Discovery)."""
+        return f"{self.url}/.well-known/openid-configuration"
 
-    def live_tokens(self, client: HubClient) -> int:
-        """How many access tokens that stand for a person are good right now."""
-        return sum(int(grant["live_access_tokens"]) for grant in self.grants(client))
+    def grant_ids(self, client: HubClient) -> set[str]:
+        """What people allowed this client so far."""
+        return {grant["grant_id"] for grant in self.grants(client)}
+
+    def grant(self, grant_id: str) -> dict[str, Any]:
+        """One of these, with its `refreshes` and `live_access_tokens`."""
+        return next(grant for grant in self.grants() if grant["grant_id"] == grant_id)
 
     def repositories_of(self, username: str) -> set[str]:
         """What somebody sees when nobody stands between them and Demo Hub."""

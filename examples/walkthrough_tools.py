@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,14 @@ def manage(*arguments: str) -> dict[str, Any]:
     return answer
 
 
-def there(get: Callable[..., Any], name: str) -> bool:
-    """Whether an earlier run left something of this name."""
+def save(create: Callable[..., Any], update: Callable[..., Any], **asked: Any) -> tuple[Any, str]:
+    """Create something, or update what an earlier run left; returns the answer and which of the two it was."""
     try:
-        get(name=name)
-    except ClientError as absent:
-        if absent.response["Error"]["Code"] == "ResourceNotFoundException":
-            return False
-        raise
-    return True
+        return create(**asked), "created"
+    except ClientError as taken:
+        if taken.response["Error"]["Code"] != "ConflictException":
+            raise
+    return update(**asked), "updated"
 
 
 def refusal_of(call: Callable[..., Any], **arguments: Any) -> str:
@@ -86,12 +86,39 @@ def refusal_of(call: Callable[..., Any], **arguments: Any) -> str:
     raise NotAsPromised("the portal answered where it had to refuse")
 
 
+def lines_of_sample(script: Path, folder: Path, **more: str) -> Iterator[str]:
+    """Run a script in a folder with the environment of the AWS clients, and follow what it prints.
+
+    Raises:
+        NotAsPromised: it ended with an error, or not within 90 seconds.
+    """
+    sample = subprocess.Popen(
+        [sys.executable, "-u", str(script)],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "AGENT_RETURN_URL"} | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # the SDK's log, with the consent link at every poll
+        text=True,
+    )
+    watchdog = threading.Timer(90, sample.kill)
+    watchdog.start()
+    try:
+        for line in sample.stdout or ():
+            yield line.rstrip()
+        promise(sample.wait(timeout=10) == 0, f"{script.name} ended with status {sample.returncode}")
+    finally:
+        watchdog.cancel()
+        sample.kill()
+        sample.wait()
+
+
 class Voice:
     """Says what happens. Secrets it was told about never get past it."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        self.passed: list[str] = []
+        self.began: list[datetime] = []
+        self.passed = 0
 
     def hush(self, secret: str) -> str:
         """Never print this; returns it."""
@@ -101,10 +128,6 @@ class Voice:
     def say(self, text: str) -> None:
         """Print one line of the story."""
         print(f"  - {self.masked(text)}", flush=True)
-
-    def title(self, text: str) -> None:
-        """Print the title of a step."""
-        print(f"\n{text}", flush=True)
 
     def masked(self, text: str) -> str:
         """The text without secrets; of tickets the first characters stay, so that one sees which is which."""
@@ -118,11 +141,11 @@ class Voice:
 
     def tell(self, number: int, title: str, step: Callable[[], None]) -> None:
         """Play one step; it ends with an exception where a promise is not kept."""
-        self.title(f"Step {number} of 6: {title}")
-        began = time.monotonic()
+        print(f"\nStep {number} of 6: {title}", flush=True)
+        self.began.append(datetime.now(UTC))
         step()
-        self.passed.append(title)
-        print(f"  ok ({time.monotonic() - began:.1f} s)", flush=True)
+        self.passed += 1
+        print(f"  ok ({(datetime.now(UTC) - self.began[-1]).total_seconds():.1f} s)", flush=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

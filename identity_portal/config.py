@@ -324,6 +324,7 @@ def prepare_home(env: Mapping[str, str], *, throwaway: bool = False) -> Path:
         postgres.prepare(home, throwaway=throwaway)
     if not env.get("REDIS_URL"):
         redis.prepare(home)
+    private_folder(home / "static")
     return home
 
 

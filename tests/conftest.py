@@ -19,6 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes long; run by CI and `make test`, left out with -m 'not slow'")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes and long texts are often random: named by their argument, every worker collects the same tests."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 80) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _database(request: pytest.FixtureRequest) -> Iterator[None]:
     """Open the real database for the whole session; nothing is wrapped in a transaction or flushed."""

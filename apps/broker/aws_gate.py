@@ -102,11 +102,16 @@ def _record(
     )
 
 
-def record_rejection(caller: Caller, refused: PortalError, *, operation: str) -> None:
-    """A proven caller's request that could not be read, decoded or routed: one record, no work."""
+def rejection(caller: Caller, refused: PortalError, *, operation: str) -> PortalError:
+    """Record a proven caller's request that could not be read, decoded or routed; no work is done.
+
+    Returns the refusal to answer with: a caller whose key has ended meanwhile hears only that.
+    """
     work = Work("request.rejected", caller)
     work.note(operation=operation)
-    work.refuse(refused)
+    answer = work.ended() or refused
+    work.refuse(answer)
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,37 +121,26 @@ class Answer:
     error: str = ""
 
 
-def once(
-    signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]
-) -> Answer:
+def once(signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]) -> Answer:
     """Answer a change; its repetition within ten minutes gets the first answer and has no second effect.
 
     Clients retry with a new signature but the same `amz-sdk-invocation-id`; a captured request repeats the
-    signature. Raises Conflict while the first call is still running.
+    signature. Raises Conflict while the first call is still running, Unauthenticated for a key that has ended
+    since the first call.
     """
     prints = _fingerprints(signed, request, operation)
     tenant_id = signed.caller.tenant_id
-    with tenant_scope(tenant_id):
-        rows = list(AnsweredRequest.objects.select_for_update().filter(fingerprint__in=prints))
-        fresh = [row for row in rows if row.created_at > now - REPLAY_WINDOW]
-        done = next((row for row in fresh if row.status is not None), None)
-        if done is not None:
-            Work("request.rejected", signed.caller).also(
-                "request.rejected", reason="repeated_request", operation=operation
-            )
-            return Answer(status=done.status or 500, body=bytes(done.body), error=done.error)
-        if any(row.created_at > now - _ABANDONED for row in fresh):
-            raise Conflict(
-                "The same request is being answered already. Try again in a moment.", reason="request_running"
-            )
-        AnsweredRequest.objects.filter(id__in=[row.id for row in rows]).delete()
-        try:
-            with transaction.atomic():
-                AnsweredRequest.objects.bulk_create(AnsweredRequest(fingerprint=print_) for print_ in prints)
-        except IntegrityError as raced:
-            raise Conflict(
-                "The same request is being answered already. Try again in a moment.", reason="request_running"
-            ) from raced
+    try:
+        with tenant_scope(tenant_id):
+            kept = _claim(prints, signed, operation, now)
+    except PortalError as refused:
+        # After the scope, or the record would go with it.
+        work = Work("request.rejected", signed.caller)
+        work.note(operation=operation)
+        work.refuse(refused)
+        raise
+    if kept is not None:
+        return kept
     answer: Answer | None = None
     try:
         answer = produce()
@@ -159,6 +153,29 @@ def once(
             else:
                 mine.update(status=answer.status, body=answer.body, error=answer.error)
     return answer
+
+
+def _claim(prints: list[bytes], signed: Signed, operation: str, now: datetime) -> Answer | None:
+    """The first answer if there is one; None: this is the first call, and its place is taken."""
+    rows = list(AnsweredRequest.objects.select_for_update().filter(fingerprint__in=prints))
+    fresh = [row for row in rows if row.created_at > now - REPLAY_WINDOW]
+    done = next((row for row in fresh if row.status is not None), None)
+    if done is not None:
+        work = Work("request.rejected", signed.caller)
+        if ended := work.ended():
+            raise ended
+        work.also("request.rejected", reason="repeated_request", operation=operation)
+        return Answer(status=done.status or 500, body=bytes(done.body), error=done.error)
+    running = Conflict("The same request is being answered already. Try again in a moment.", reason="request_running")
+    if any(row.created_at > now - _ABANDONED for row in fresh):
+        raise running
+    AnsweredRequest.objects.filter(id__in=[row.id for row in rows]).delete()
+    try:
+        with transaction.atomic():
+            AnsweredRequest.objects.bulk_create(AnsweredRequest(fingerprint=print_) for print_ in prints)
+    except IntegrityError as raced:
+        raise running from raced
+    return None
 
 
 def _fingerprints(signed: Signed, request: RawRequest, operation: str) -> list[bytes]:

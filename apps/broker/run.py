@@ -60,8 +60,12 @@ def run(command: Command, caller: Caller) -> Any:
             raise RuntimeError(f"the handler of {kind.__name__} proved no right")
         work.finish()
     except PortalError as refusal:
-        if not work.recorded:
-            work.refuse(refusal)
+        if work.recorded:
+            raise
+        ended = None if work.authorized else work.ended()
+        work.refuse(ended or refusal)
+        if ended is not None:
+            raise ended from refusal
         raise
     except DatabaseError as broken:
         log.error("database_failed", action=kind.action, request_id=caller.request_id, error=type(broken).__name__)

@@ -22,6 +22,9 @@ from apps.policy.decide import Decision, Deny, key_may, role_may
 from apps.providers.models import Provider
 from apps.tenants.scope import tenant_scope
 
+# An access key for which one of these holds is none any more: it is answered like one that never was (T035).
+_ENDED = frozenset({"access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended"})
+
 # A system caller is our own code; these are the only things it does.
 SYSTEM_ACTIONS = frozenset(
     {
@@ -97,10 +100,23 @@ class Work:
         """
         decision = self._decide(tuple(self.arn(p) for p in paths))
         if isinstance(decision, Deny):
-            if decision.reason in ("access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended"):
+            if decision.reason in _ENDED:
                 raise Unauthenticated(reason=decision.reason)
             raise NotAllowed("You are not allowed to do this.", reason=decision.reason)
         self.authorized = True
+
+    def ended(self) -> Unauthenticated | None:
+        """The refusal of a caller whose access key or tenant has ended meanwhile; None for everybody else.
+
+        Whatever is refused before the right was proven must not tell such a caller more than that: not that the
+        operation is unknown, the body unreadable or a session absent.
+        """
+        if self.caller.kind is not CallerKind.ACCESS_KEY:
+            return None
+        with self.look():
+            decision = self._decide(())
+        ended = isinstance(decision, Deny) and decision.reason in _ENDED
+        return Unauthenticated(reason=decision.reason) if ended else None  # type: ignore[union-attr]
 
     def proven_by_possession(self) -> None:
         """For consent pages: who holds the session's ticket may see it; the handler compares the person."""

@@ -67,7 +67,9 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop)  # set explicitly: a background job inherits SIGINT as ignored
     if asked.until_stdin_closes:
         threading.Thread(target=_wait_for_the_end_of_input, args=(server,), daemon=True).start()
-    sys.stdout.write(f"LISTENING {here}\nCONTROL {hub.control_key}\n")
+    # Whoever holds our standard input reads this line. Elsewhere it could be a terminal, and the home has the key.
+    control = f"CONTROL {hub.control_key}\n" if asked.until_stdin_closes or not home else ""
+    sys.stdout.write(f"LISTENING {here}\n{control}")
     sys.stdout.flush()
     server.serve_forever(poll_interval=0.1)
     server.server_close()

@@ -28,6 +28,7 @@ class Guard:
             bufsize=1,
             start_new_session=True,
             cwd="/",
+            env={},  # it needs none of our secrets
         )
 
     def watch(self, pid: int, first: signal.Signals = signal.SIGTERM, *, group: bool = True) -> None:

@@ -63,8 +63,9 @@ def answer(environ: Mapping[str, Any], read_body: Callable[[], bytes]) -> WireRe
             operation = found.operation
             command, binding = _command(found, request)
         except PortalError as refused:
-            aws_gate.record_rejection(signed.caller, refused, operation=found.name if found else "unknown")
-            raise
+            raise aws_gate.rejection(
+                signed.caller, refused, operation=found.name if found else "unknown"
+            ) from refused
         if not binding.changes or operation is None:
             body = _produce(found.name, command, binding, signed)
             response = _success(operation.status if operation else 200, body, request_id)

@@ -81,6 +81,8 @@ def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return empty()
     now = clock.now()
+    if abs((moment - now).total_seconds()) < 60:
+        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exactly(moment), _("just now"))
     words = (
         _("in %(time)s") % {"time": timeuntil(moment, now, depth=1)}
         if moment > now

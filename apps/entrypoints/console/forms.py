@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -17,6 +17,11 @@ from apps.core.errors import PortalError
 from apps.core.secret import Secret
 
 _MAX_LINES = 500
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Any]
+else:
+    _ModelForm = forms.ModelForm  # generic for the type checker only
 
 
 def text(**options: Any) -> forms.CharField:
@@ -57,7 +62,7 @@ class SecretField(forms.CharField):
     """Write-only: what was typed never comes back to a page, not even with an error. Cleans to Secret or None."""
 
     def __init__(self, **options: Any) -> None:
-        widget = widgets.UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"}, render_value=False)
+        widget = widgets.UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False)
         super().__init__(widget=widget, strip=False, max_length=options.pop("max_length", 4096), **options)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
@@ -89,7 +94,7 @@ class Refusable(forms.BaseForm):
             self.add_error(None, refusal.public)
 
 
-class CommandForm(Refusable, forms.ModelForm[Any]):
+class CommandForm(Refusable, _ModelForm):
     """A page's form. `command()` says what to run once the form is valid."""
 
     request: HttpRequest

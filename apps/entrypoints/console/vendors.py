@@ -7,7 +7,8 @@ from functools import cache
 
 from django.utils.translation import gettext as _
 
-from apps.upstream.catalogue.catalogue import VendorName, entry_of
+from apps.upstream.catalogue.catalogue import VendorName
+from apps.upstream.catalogue.catalogue import vendor as entry_of
 
 CUSTOM = VendorName.CUSTOM.value
 

@@ -38,7 +38,7 @@ from tests.unit.net.conftest import NAME, URL, Net
 # The real limits are 5 and 10 seconds (checked in test_the_limits_are_those_of_the_specification); the same watchdog
 # is driven here with a shorter one to keep the suite quick.
 SHORT_S = 0.6
-GRACE_S = 0.5
+GRACE_S = 1.0  # a busy machine schedules late; the specified half second is measured in the slow test
 
 
 def post(net: Net, **options: object) -> Outbound:
@@ -268,6 +268,16 @@ def test_T070_the_watchdog_ends_slow_answers_at_the_deadline(net: Net, how: str)
     assert (refused.code, refused.reason) == (Code.UPSTREAM_UNAVAILABLE, "upstream_timeout")
     assert refused.request_sent
     net.proves_good()
+
+
+@pytest.mark.slow
+@pytest.mark.case("T070")
+def test_T070_the_real_limits_hold_to_half_a_second(net: Net) -> None:
+    net.server.answer(drip(b" ", first=head(200, [("Content-Type", "application/json")]), every_s=0.5))
+    for call, limit_s in ((net.get, 5), (lambda: net.transport.send(post(net)), 10)):
+        started = time.monotonic()
+        assert net.refuses(call).reason == "upstream_timeout"
+        assert limit_s - 0.1 <= time.monotonic() - started < limit_s + 0.5
 
 
 @pytest.mark.case("T070")

@@ -105,7 +105,7 @@ def test_T071_no_text_of_the_allowed_size_takes_long(content: bytes) -> None:
         parse_object(content)
     except NotStrictJson:
         pass
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2  # a quadratic scan takes minutes
 
 
 values = st.recursive(

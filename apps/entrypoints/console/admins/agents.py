@@ -101,16 +101,16 @@ class AgentAdmin(ConsoleAdmin):
     first_words = _("An agent is a program with an identity of its own. Add the first one, then give it a provider.")
     remove_words = _("Its workload tokens, connections and open consent requests end with it. This cannot be undone.")
 
-    list_display = ("name", "state", "urls", "native", "made")
+    list_display = ("name", "state", "url_list", "made")
     list_filter = (one_of("status", _("status"), Agent.Status.choices),)
     search_fields = ("name__icontains",)
     search_help_text = _("Name")
     actions_detail = ("suspend", "resume")
 
     add_fieldsets = ((None, {"fields": ("name", "return_urls", "tags")}),)
-    _facts = ("name", "arn", "state", "description", "owner", "native", "trusted", "tag_list", "made", "changed")
+    _facts = ("name", "arn", "state", "description", "owner", "marks", "tag_list", "made", "changed")
     show_fieldsets = (
-        (None, {"fields": (*_facts, "urls")}),
+        (None, {"fields": (*_facts, "url_list")}),
         (_("Elsewhere"), {"fields": ("elsewhere",)}),
     )
     change_fieldsets = (
@@ -125,7 +125,7 @@ class AgentAdmin(ConsoleAdmin):
         return cells.pill(obj.status, obj.get_status_display(), "agent-status")
 
     @display(description=_("return URLs"))
-    def urls(self, obj: Agent) -> SafeString:
+    def url_list(self, obj: Agent) -> SafeString:
         return cells.lines(obj.return_urls)
 
     @display(description="ARN")
@@ -135,6 +135,11 @@ class AgentAdmin(ConsoleAdmin):
     @display(description=_("tags"))
     def tag_list(self, obj: Agent) -> SafeString:
         return cells.listed([f"{key}={value}" for key, value in sorted(obj.tags.items())])
+
+    @display(description=_("marked as"))
+    def marks(self, obj: Agent) -> SafeString:
+        marks = ((obj.native, _("native: any loopback port may return")), (obj.trusted, _("trusted: repeat consent skipped")))
+        return cells.listed([words for is_set, words in marks if is_set])
 
     @display(description=_("added"))
     def made(self, obj: Agent) -> SafeString:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from apps.agents.models import Agent
 from apps.broker import contracts as c
@@ -35,7 +35,7 @@ class _HowFar(CommandForm):
         label=_("Flows"),
         choices=[(flow, _WORDS[flow]) for flow in FLOWS],
         required=False,
-        widget=UnfoldAdminCheckboxSelectMultiple(),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("None chosen: every flow."),
     )
     scope_ceiling = LinesField(

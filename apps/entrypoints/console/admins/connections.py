@@ -49,8 +49,8 @@ class ConnectionAdmin(ConsoleAdmin):
 
     show_fieldsets = (
         (None, {"fields": ("agent", "principal", "provider", "flow", "state", "status_reason")}),
-        (_("Scopes"), {"fields": ("asked", "scopes", "reduced")}),
-        (_("Life"), {"fields": ("valid", "refreshes", "consented", "consent_ends", "made", "changed")}),
+        (_("Scopes"), {"fields": ("asked", "scopes", "less")}),
+        (_("Life"), {"fields": ("valid", "renewal", "consented", "consent_ends", "made", "changed")}),
         (_("Request"), {"fields": ("parameters", "id")}),
     )
 
@@ -70,9 +70,13 @@ class ConnectionAdmin(ConsoleAdmin):
     def valid(self, obj: Connection) -> SafeString:
         return cells.when(obj.access_expires_at)
 
-    @display(description=_("can be renewed"), boolean=True)
-    def refreshes(self, obj: Connection) -> bool:
-        return obj.has_refresh_token
+    @display(description=_("renewal"))
+    def renewal(self, obj: Connection) -> str:
+        return str(_("by refresh token")) if obj.has_refresh_token else str(_("only by asking the person again"))
+
+    @display(description=_("compared"))
+    def less(self, obj: Connection) -> str:
+        return str(_("The provider granted less than was asked for.")) if obj.reduced else str(_("Granted as asked."))
 
     @display(description=_("consent given"))
     def consented(self, obj: Connection) -> SafeString:
@@ -133,7 +137,7 @@ class ConsentSessionAdmin(ConsoleAdmin):
     )
     show_fieldsets = (
         (None, {"fields": ("agent", "principal", "provider", "state", "problem", "binding")}),
-        (_("Request"), {"fields": ("asked", "parameters", "return_url", "forced", "attempts")}),
+        (_("Request"), {"fields": ("asked", "parameters", "return_url", "attempts")}),
         (_("Life"), {"fields": ("made", "ends", "changed", "connection_id", "id")}),
     )
 

@@ -9,7 +9,6 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -20,7 +19,7 @@ from apps.agents.models import Agent
 from apps.authn.models import AccessKey, AccessKeyGrant, AnsweredRequest, WorkloadToken
 from apps.broker import contracts as c
 from apps.core import clock
-from apps.entrypoints.console import cells
+from apps.entrypoints.console import cells, shown_once
 from apps.entrypoints.console.base import ConsoleAdmin
 from apps.entrypoints.console.desk import desk, tenant_of
 from apps.entrypoints.console.dialogs import dialog
@@ -147,19 +146,8 @@ class AccessKeyAdmin(ConsoleAdmin):
         return super().get_queryset(request).select_related("agent")
 
     def saved(self, request: HttpRequest, target: Any, form: CommandForm, outcome: Any) -> HttpResponse:
-        """The only page that ever shows a secret: the answer to the POST itself, kept nowhere."""
         made: c.NewAccessKey = outcome
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Access key made"),
-            "access_key_id": made.access_key_id,
-            "secret_access_key": made.secret_access_key.reveal(),
-            "back": self.list_url(),
-        }
-        response = TemplateResponse(request, "admin/shown_once.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return shown_once.page(request, made, title=_("Access key made"), back=self.list_url(), opts=self.opts)
 
     @dialog(
         right="access_key.disable",

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -16,7 +15,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 from apps.broker import contracts as c
 from apps.broker.control_plane.tenants import NewTenant, create_tenant
 from apps.connections.models import Connection
-from apps.entrypoints.console import cells
+from apps.entrypoints.console import cells, shown_once
 from apps.entrypoints.console.base import ConsoleAdmin
 from apps.entrypoints.console.desk import desk, is_platform_admin
 from apps.entrypoints.console.forms import CommandForm, choice, switch, text
@@ -139,16 +138,5 @@ class TenantAdmin(ConsoleAdmin):
     def saved(self, request: HttpRequest, target: Any, form: CommandForm, outcome: Any) -> HttpResponse:
         if not isinstance(outcome, NewTenant):
             return super().saved(request, target, form, outcome)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Tenant made"),
-            "access_key_id": outcome.key.access_key_id,
-            "secret_access_key": outcome.key.secret_access_key.reveal(),
-            "endpoint_url": outcome.endpoint_url,
-            "tenant": outcome.tenant,
-            "back": self.list_url(),
-        }
-        response = TemplateResponse(request, "admin/shown_once.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        made: dict[str, Any] = {"tenant": outcome.tenant, "endpoint_url": outcome.endpoint_url, "opts": self.opts}
+        return shown_once.page(request, outcome.key, title=_("Tenant made"), back=self.list_url(), **made)

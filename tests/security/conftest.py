@@ -1,0 +1,59 @@
+"""Attacked tenants. One per module where the tests only add users to it, a fresh one where they break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.security.lab import Lab
+
+
+@pytest.fixture(scope="module")
+def lab(portal: Any, hub: Any) -> Lab:
+    """A tenant shared by a module. Its tests use users of their own and leave its configuration as it was."""
+    return Lab(portal, hub)
+
+
+@pytest.fixture
+def own_lab(portal: Any, hub: Any) -> Lab:
+    """A tenant of this test's own, to be broken."""
+    return Lab(portal, hub)
+
+
+@pytest.fixture
+def closed_lab(portal: Any, hub: Any) -> Lab:
+    """A closed tenant: no binding, no token."""
+    return Lab(portal, hub, closed=True)
+
+
+@pytest.fixture(scope="module")
+def neighbour(portal: Any, hub: Any) -> Lab:
+    """Another tenant with the same names in it."""
+    return Lab(portal, hub)
+
+
+@pytest.fixture
+def switch(hub: Any) -> Iterator[Callable[..., None]]:
+    """Turn failures of Demo Hub on; they go off at the end."""
+    touched: list[Any] = []
+
+    def on(client: Any, **settings: Any) -> None:
+        touched.append(client)
+        hub.switch(client, **settings)
+
+    yield on
+    for client in touched:
+        hub.clear_switches(client)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _owners_connection() -> Iterator[None]:
+    """Closed before the database is dropped."""
+    yield
+    from tests.security import oracle
+
+    if oracle.owner.cache_info().currsize:
+        oracle.owner().close()
+        oracle.owner.cache_clear()
