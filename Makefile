@@ -26,11 +26,11 @@ demo: ## start the portal with a demo provider and walk one agent through it (ON
 run: ## start the portal on PORT (8080), with its own PostgreSQL and Redis unless their URLs are set
 	@exec $(RUN) $(VENV) -m identity_portal.supervisor
 
-test: ## run the test suite (ARGS="-k word" narrows it)
-	@exec $(DEV) $(VENV) -m pytest -m "not slow" $(ARGS)
+test: ## run the test suite but for the slow ones (ARGS="-k word" narrows it)
+	@exec $(DEV) $(VENV) -m pytest -n auto -m "not slow" $(ARGS)
 
-test-faults: ## run the slow tests: kills, outages, long measurements
-	@exec $(DEV) $(VENV) -m pytest -m "" tests/faults $(ARGS)
+test-faults: ## run the slow tests: kills, outages, the whole demo, long measurements
+	@exec $(DEV) $(VENV) -m pytest -m slow $(ARGS)
 
 bench: ## measure the hot path on this machine
 	@exec $(DEV) $(VENV) -m benchmarks $(ARGS)
@@ -48,4 +48,4 @@ migrations: ## check that every model change has its migration
 	@$(TOOL_ENV) $(DEV) $(VENV) -m identity_portal.supervisor --prepare
 	@$(TOOL_ENV) $(DEV) $(VENV) -W ignore manage.py makemigrations --check --dry-run
 
-check: lint types migrations test ## everything that has to pass before a change is merged
+check: lint types migrations test test-faults ## everything that has to pass before a change is merged

@@ -1,6 +1,6 @@
 """One agent's way through Identity Portal, played against a running demo (`make demo`).
 
-    python examples/walkthrough.py
+    .venv/bin/python examples/walkthrough.py
 
 Everything goes over HTTP, with an unmodified boto3 and an unmodified `bedrock_agentcore` SDK that only know two
 endpoint variables. People are played by a browser without a screen. Exit status 0: every promise was kept.
@@ -26,6 +26,7 @@ from walkthrough_hub import ROOT, Page, RunningHub
 from walkthrough_tools import (
     NotAsPromised,
     Voice,
+    allow_operators_to_reach,
     lines_of_sample,
     manage,
     point_aws_clients_at,
@@ -41,6 +42,16 @@ PROVIDER, GITHUB, WEATHER = "demo-hub", "github", "demo-weather"
 CLIENT_ID = "identity-portal"
 TOKEN_LIVES_S = 20  # long enough for the calls in between, short enough to wait for the end
 USUAL_LIFE_S = 3600
+ON_RECORD = {
+    "acme": {
+        *(("agent.create", "allowed"), ("issuer.trust", "allowed"), ("workload_token.issue_for_jwt", "allowed")),
+        *(("workload_token.issue_for_jwt", "denied"), ("consent.open", "allowed"), ("consent.decide", "allowed")),
+        *(("consent.complete", "allowed"), ("connection.store", "allowed"), ("connection.renew", "allowed")),
+        *(("principal.link", "allowed"), ("credential.fetch_oauth", "allowed")),
+        ("credential.fetch_api_key", "allowed"),
+    },
+    "globex": {("credential.fetch_oauth", "denied"), ("agent.read", "denied")},
+}
 
 
 class Walkthrough:
@@ -54,7 +65,7 @@ class Walkthrough:
         port = os.environ.get("PORT") or "8080"
         self.portal = (os.environ.get("IDENTITY_PORTAL_PUBLIC_URL") or f"http://127.0.0.1:{port}").rstrip("/")
         hub_url = os.environ.get("HUB_URL") or f"http://127.0.0.1:{(home / 'demo_hub.port').read_text().strip()}"
-        os.environ.setdefault("IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS", hub_url.partition("//")[2])
+        allow_operators_to_reach(hub_url.partition("//")[2])
         self.hub = RunningHub(hub_url, home / "demo_hub")
         self.keys = read_json(home / "demo" / "keys.json")
         self.people = read_json(home / "demo" / "people.json")
@@ -222,7 +233,7 @@ class Walkthrough:
                 WEATHER_PROVIDER=WEATHER,
             ):
                 heard.append(line)
-                self.say(f"  | {line}")
+                self.voice.quote(line)
                 if f"{self.portal}/connect/" in line:
                     self._dana_signs_in_at_the_portal(line.strip())
         promise(any("atlas since" in line for line in heard), "the sample did not reach Dana's repositories")
@@ -280,11 +291,12 @@ class Walkthrough:
         names |= {self.hub.account(username)["sub"]: username.title() for username in ("dana", "lee")}
         for tenant in self.keys:
             records = records_since(tenant, self.voice.began[0])
-            promise(bool(records), f"the trail of {tenant} is empty")
+            missing = ON_RECORD[tenant] - {(record["action"], record["outcome"]) for record in records}
+            promise(not missing, f"the trail of {tenant} lacks {sorted(missing)}")
             promise(not self.voice.leaks(str(records)), f"the trail of {tenant} holds a secret")
             self.say(f"the audit trail of {tenant}, {len(records)} records of this walkthrough:")
             for line in told(records, self.voice.began, names):
-                self.say(f"  {line}")
+                self.voice.quote(line)
 
 
 def _first(links: queue.Queue[str], working: Future[Any]) -> str:

@@ -6,16 +6,14 @@ while a function is decorated, so the AWS_* variables have to be set before.
 
 from __future__ import annotations
 
-import contextvars
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import requests
 from bedrock_agentcore.identity.auth import requires_access_token, requires_api_key
 from bedrock_agentcore.runtime import BedrockAgentCoreContext
-
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="agent")
 
 
 def repository_lister(
@@ -61,12 +59,18 @@ def weather_reader(hub: str, *, provider: str) -> Callable[[], str]:
 
 def start(function: Callable[[], Any], workload_token: str) -> Future[Any]:
     """Run an agent's function as its host would: with the workload access token in the SDK's context."""
+    outcome: Future[Any] = Future()
 
-    def hosted() -> Any:
+    def hosted() -> None:
         BedrockAgentCoreContext.set_workload_access_token(workload_token)
-        return function()
+        try:
+            outcome.set_result(function())
+        except Exception as failed:
+            outcome.set_exception(failed)
 
-    return _threads.submit(contextvars.copy_context().run, hosted)
+    # Each thread has a context of its own. Daemon: an agent polls for ten minutes, the story may end before.
+    threading.Thread(target=hosted, daemon=True).start()
+    return outcome
 
 
 def _ask(hub: str, path: str, **headers: str) -> dict[str, Any]:

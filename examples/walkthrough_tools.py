@@ -36,6 +36,12 @@ def promise(kept: bool, what: str) -> None:
         raise NotAsPromised(what)
 
 
+def allow_operators_to_reach(host_port: str) -> None:
+    """Loopback addresses are refused unless they are on this list; the running portal has it from `make demo`."""
+    name = "IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS"
+    os.environ[name] = ",".join(filter(None, (os.environ.get(name), host_port)))
+
+
 def point_aws_clients_at(portal: str, key: dict[str, str]) -> None:
     """All that an unmodified boto3 or SDK needs: two endpoint variables, a key and a region."""
     for name in _NOT_OURS:
@@ -128,6 +134,10 @@ class Voice:
     def say(self, text: str) -> None:
         """Print one line of the story."""
         print(f"  - {self.masked(text)}", flush=True)
+
+    def quote(self, text: str) -> None:
+        """Print one line of what somebody else wrote."""
+        print(f"      {self.masked(text)}", flush=True)
 
     def masked(self, text: str) -> str:
         """The text without secrets; of tickets the first characters stay, so that one sees which is which."""

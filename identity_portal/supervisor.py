@@ -28,6 +28,7 @@ STOP_PATIENCE_S = 7.0  # with the servers below it, everything is down within 15
 _STEADY_S = 60.0  # a child that lived this long starts again without delay
 _MAX_BACKOFF_S = 30.0
 _MAX_WEB_PROCESSES = 16
+_NOT_SERVED = {"DATABASE_OWNER_URL", "CONTENT_TYPE", "CONTENT_LENGTH", "RAW_URI", "REQUEST_URI", "REMOTE_ADDR"}
 
 
 class Stopped(Exception):
@@ -147,7 +148,8 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         # Serving processes never learn how to become the owner of an external database.
-        env = {key: value for key, value in self.env.items() if key != "DATABASE_OWNER_URL"}
+        # The web server mixes its own environment into every request's, where HTTP_X would pass for a header X.
+        env = {key: value for key, value in self.env.items() if key not in _NOT_SERVED and not key.startswith("HTTP_")}
         self.children[name] = Child(name, self._command(name), env, BASE_DIR, self.guard)
 
     def _command(self, name: str) -> list[str]:

@@ -213,7 +213,7 @@ class Lab:
     # --- what happened ----------------------------------------------------------------------------------------
 
     @contextmanager
-    def refuses(self, reason: str | None, **more: Any) -> Iterator[oracle.Watch]:
+    def refuses(self, reason: str | set[str] | None, **more: Any) -> Iterator[oracle.Watch]:
         with oracle.refused(self.tenant, *more.pop("neighbours", ()), reason=reason, hub=self.hub, **more) as watch:
             yield watch
 

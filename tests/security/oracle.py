@@ -131,13 +131,13 @@ def watching(*tenants: Any, hub: Any = None) -> Iterator[Watch]:
 
 @contextmanager
 def refused(
-    *tenants: Any, reason: str | None, action: str = "", hub: Any = None, may_change: Iterable[str] = ()
+    *tenants: Any, reason: str | set[str] | None, action: str = "", hub: Any = None, may_change: Iterable[str] = ()
 ) -> Iterator[Watch]:
     """The block is one refused attempt: nothing stored, no provider called, exactly one record with this reason.
 
     Args:
         tenants: the attacked tenant and its neighbours; all must stand still.
-        reason: the audit record's; None where no record is due.
+        reason: the audit record's, or those of which one is right; None where no record is due.
         action: narrows the record, where one refusal has two.
         may_change: tables that count attempts or close the attempt itself.
     """
@@ -145,7 +145,8 @@ def refused(
         yield watch
     assert watch.changed <= set(may_change), f"stored although refused: {sorted(watch.changed - set(may_change))}"
     assert watch.calls == [], "a provider was called although refused"
-    found = [r for r in watch.records if r.reason == reason and action in ("", r.action)]
+    reasons = reason if isinstance(reason, set) else {reason}
+    found = [r for r in watch.records if r.reason in reasons and action in ("", r.action)]
     assert len(found) == (0 if reason is None else 1), [(r.action, r.outcome, r.reason) for r in watch.records]
     assert all(record.outcome in ("denied", "failed") for record in found)
     wrongly = [r.action for r in watch.records if r.outcome == "allowed" and r.action.startswith(_GIVES)]

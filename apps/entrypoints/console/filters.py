@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RadioFilter, TextFilter
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from apps.core import clock
 
@@ -18,11 +20,24 @@ Choices = Sequence[tuple[str, Any]]
 _SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
-def one_of(name: str, words: Any, choices: Choices | Callable[[], Choices], field: str | None = None) -> type[RadioFilter]:
+class _SelectForm(forms.Form):
+    """A drop-down, for more choices than one wants to see at once."""
+
+    def __init__(self, name: str, label: str, choices: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[name] = forms.ChoiceField(
+            label=label, required=False, choices=choices, widget=UnfoldAdminSelectWidget()
+        )
+
+
+def one_of(
+    name: str, words: Any, choices: Choices | Callable[[], Choices], field: str | None = None, *, folded: bool = False
+) -> type[RadioFilter]:
     """Rows whose field has exactly the chosen value; values outside the list select nothing."""
 
     class Filter(RadioFilter):  # type: ignore[misc]
         title, parameter_name = words, name
+        form_class = _SelectForm if folded else RadioFilter.form_class
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
             return choices() if callable(choices) else choices

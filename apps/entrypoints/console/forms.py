@@ -17,6 +17,8 @@ from apps.core.errors import PortalError
 from apps.core.secret import Secret
 
 _MAX_LINES = 500
+# Refusals that name no member, by their reason -> our field.
+_AT_BY_REASON = {"name_taken": "name", "slug_taken": "slug", "user_exists": "password"}
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -91,7 +93,8 @@ class Refusable(forms.BaseForm):
                 self.add_error(field, problem.message)
                 named = True
         if not named:
-            self.add_error(None, refusal.public)
+            field = _AT_BY_REASON.get(refusal.reason)
+            self.add_error(field if field in self.fields else None, refusal.public)
 
 
 class CommandForm(Refusable, _ModelForm):

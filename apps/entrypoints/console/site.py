@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
 from django.utils.translation import gettext_lazy as _
+from unfold.dataclasses import Favicon
 from unfold.sites import UnfoldAdminSite
 
 from apps.entrypoints.console.desk import desk
@@ -105,6 +106,7 @@ class PortalAdminSite(UnfoldAdminSite):
         context.update(_LOOK)
         context["colors"] = {**context["colors"], "primary": _PRIMARY}
         context["styles"] = [static("console/console.css")]
+        context["site_favicons"] = [Favicon(href=static("portal/logo.svg"), rel="icon", type="image/svg+xml")]
         context["scripts"] = [static("console/console.js")]
         context["portal_tenant"] = here.tenant if here else None
         context["portal_role"] = here.role if here else ""

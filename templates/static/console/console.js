@@ -55,6 +55,10 @@ document.addEventListener("DOMContentLoaded", () => {
         const line = field && (field.closest(".field-line") || field.closest(`.field-${name}`) || field.closest(".form-row"));
         if (line) line.hidden = !(wanted[vendor.value] || []).includes(name);
       }
+      for (const box of document.querySelectorAll("fieldset.module")) {
+        const lines = [...box.querySelectorAll(".form-row")];
+        box.hidden = lines.length > 0 && lines.every((line) => line.hidden);
+      }
     };
     vendor.addEventListener("change", show);
     show();

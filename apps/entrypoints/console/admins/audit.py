@@ -33,7 +33,7 @@ class AuditRecordAdmin(ConsoleAdmin):
     list_filter = (
         SinceFilter,
         one_of("outcome", _("outcome"), AuditRecord.Outcome.choices),
-        one_of("action", _("action"), tuple((name, name) for name in sorted(ACTIONS))),
+        one_of("action", _("action"), tuple((name, name) for name in sorted(ACTIONS)), folded=True),
         text_is("agent", _("agent"), "agent_name"),
         row_is("agent_id", _("agent id"), "agent_id"),
         text_is("actor", _("actor: key id or person's id"), "actor"),

@@ -75,7 +75,7 @@ class ProviderAdmin(ConsoleAdmin):
     list_filter = (
         one_of("kind", _("kind"), Provider.Kind.choices),
         one_of("status", _("status"), Provider.Status.choices),
-        one_of("vendor", _("vendor"), lambda: tuple(vendors.names().items())),
+        one_of("vendor", _("vendor"), lambda: tuple(vendors.names().items()), folded=True),
     )
     search_fields = ("name__icontains",)
     search_help_text = _("Name")

@@ -1,0 +1,237 @@
+"""The operators' commands: one JSON object, exit status and messages fit for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from apps.connections.models import PrincipalLink
+from apps.tenants.models import Membership, Tenant, User
+from apps.tenants.scope import tenant_scope
+from tests.support import PLAIN, control, trail
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def manage(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k != "DATABASE_OWNER_URL"}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=env, input=text, capture_output=True, text=True
+    )
+
+
+def answered(*arguments: str, text: str | None = None) -> dict:
+    done = manage(*arguments, "--json", text=text)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1
+    return json.loads(done.stdout)
+
+
+def slug() -> str:
+    return f"c-{secrets.token_hex(4)}"
+
+
+def test_create_tenant_prints_what_a_client_needs(portal):
+    name = slug()
+    made = answered("create_tenant", name, "--name", "Acme")
+    assert set(made) == {"tenant", "account_id", "access_key_id", "secret_access_key", "endpoint_url"}
+    assert made["tenant"] == name and len(made["account_id"]) == 12 and made["endpoint_url"] == portal.url
+    client = boto3.client(
+        "bedrock-agentcore-control",
+        endpoint_url=f"{made['endpoint_url']}/t/{name}",
+        region_name="local",
+        aws_access_key_id=made["access_key_id"],
+        aws_secret_access_key=made["secret_access_key"],
+        config=PLAIN,
+    )
+    arn = client.create_workload_identity(name="bot")["workloadIdentityArn"]
+    assert (
+        arn
+        == f"arn:aws:bedrock-agentcore:local:{made['account_id']}:workload-identity-directory/default/workload-identity/bot"
+    )
+    tenant = Tenant.objects.get(slug=name)
+    assert tenant.binding_mode == "open" and not tenant.claim_user_ids
+    assert trail(tenant)[0].action == "tenant.create"
+
+
+def test_a_taken_slug_and_a_bad_one_are_said_on_standard_error(acme):
+    for wrong in (acme.slug, "No_Good", "x"):
+        done = manage("create_tenant", wrong, "--json")
+        assert done.returncode == 1 and done.stdout == "" and "slug" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_closed_and_development_tenants():
+    made = answered("create_tenant", slug(), "--closed", "--dev")
+    tenant = Tenant.objects.get(slug=made["tenant"])
+    assert tenant.binding_mode == "closed" and tenant.claim_user_ids
+
+
+def test_create_user_with_a_password_from_standard_input_and_a_user_id(acme):
+    email = f"dana-{secrets.token_hex(3)}@acme.example"
+    password = secrets.token_urlsafe(18)
+    made = answered(
+        "create_user",
+        email,
+        "--tenant",
+        acme.slug,
+        "--role",
+        "end_user",
+        "--user-id",
+        "dana",
+        "--password-stdin",
+        text=password + "\n",
+    )
+    assert made == {"email": email, "tenant": acme.slug, "role": "end_user", "user_id": "dana"}
+    user = User.objects.get(email=email)
+    assert user.check_password(password)
+    assert Membership.objects.get(user=user).role == "end_user"
+    with tenant_scope(acme.id):
+        assert PrincipalLink.objects.get(user=user).principal.subject == "dana"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nobody", "--tenant", "{slug}", "--role", "end_user"),
+        ("a@b.example", "--role", "end_user"),
+        ("a@b.example", "--tenant", "no-such-tenant", "--role", "end_user"),
+        ("a@b.example", "--tenant", "{slug}", "--role", "platform_admin"),
+    ],
+)
+def test_create_user_refuses_what_makes_no_sense(acme, arguments):
+    before = User.objects.count()
+    done = manage("create_user", *(a.format(slug=acme.slug) for a in arguments))
+    assert done.returncode == 1 and done.stderr and "Traceback" not in done.stderr
+    assert User.objects.count() == before
+
+
+def test_a_weak_password_is_refused(acme):
+    done = manage(
+        "create_user", "w@acme.example", "--tenant", acme.slug, "--role", "end_user", "--password-stdin", text="short\n"
+    )
+    assert done.returncode == 1 and "password" in done.stderr.lower()
+
+
+def test_a_later_key_starts_with_nothing_and_may_do_only_what_it_is_given(acme, portal):
+    control(acme, portal.url).create_workload_identity(name="bot")
+    nothing = answered("create_access_key", "--tenant", acme.slug)
+    reader = answered(
+        "create_access_key",
+        "--tenant",
+        acme.slug,
+        "--allow",
+        "GetWorkloadIdentity:*",
+        "--allow",
+        "bedrock-agentcore:List*:arn:aws:bedrock-agentcore:*:*:workload-identity-directory/default",
+    )
+    pair = lambda made: (made["access_key_id"], made["secret_access_key"])  # noqa: E731
+    with pytest.raises(ClientError) as refused:
+        control(acme, portal.url, key=pair(nothing)).get_workload_identity(name="bot")
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    client = control(acme, portal.url, key=pair(reader))
+    assert client.get_workload_identity(name="bot")["name"] == "bot"
+    assert client.list_workload_identities()["workloadIdentities"]
+    with pytest.raises(ClientError) as refused:
+        client.delete_workload_identity(name="bot")
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert trail(acme, action="agent.delete", outcome="denied")[-1].reason == "no_permission"
+
+
+def test_a_key_for_one_agent_serves_no_other(acme, portal):
+    client = control(acme, portal.url)
+    client.create_workload_identity(name="bot")
+    client.create_workload_identity(name="other")
+    made = answered("create_access_key", "--tenant", acme.slug, "--agent", "bot", "--allow", "*:*")
+    from tests.support import data
+
+    mine = data(acme, portal.url, key=(made["access_key_id"], made["secret_access_key"]))
+    assert mine.get_workload_access_token(workloadName="bot")["workloadAccessToken"]
+    with pytest.raises(ClientError) as refused:
+        mine.get_workload_access_token(workloadName="other")
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_trust_issuer_reads_discovery_and_then_tokens_prove_people(acme, portal, hub):
+    client = control(acme, portal.url)
+    client.create_workload_identity(name="bot")
+    from tests.support import data
+
+    jwt = hub.person("dana").sign_in_and_get_jwt()
+    with pytest.raises(ClientError) as refused:
+        data(acme, portal.url).get_workload_access_token_for_jwt(workloadName="bot", userToken=jwt)
+    assert "trust_issuer" in refused.value.response["Error"]["Message"]
+    made = answered("trust_issuer", acme.slug, f"{hub.url}/.well-known/openid-configuration", "--audience", "demo-app")
+    assert made["issuer"] == hub.url
+    for _ in range(2):  # the first goes the slow way and makes the principal, the second the fast one
+        answer = data(acme, portal.url).get_workload_access_token_for_jwt(workloadName="bot", userToken=jwt)
+        assert answer["workloadAccessToken"]
+    people = {r.on_behalf_of for r in trail(acme, action="workload_token.issue_for_jwt", outcome="allowed")}
+    assert len(people) == 1 and people.pop().startswith("p_")
+
+
+def test_an_agent_narrowed_to_its_own_issuer_no_longer_takes_the_tenants(acme, portal, hub):
+    """T045: a token of another authorizer of the same tenant."""
+    client = control(acme, portal.url)
+    client.create_workload_identity(name="bot")
+    client.create_workload_identity(name="narrow")
+    from tests.support import data
+
+    discovery = f"{hub.url}/.well-known/openid-configuration"
+    answered("trust_issuer", acme.slug, discovery, "--audience", "demo-app")
+    answered("trust_issuer", acme.slug, discovery, "--audience", "somebody-else", "--agent", "narrow")
+    jwt = hub.person("dana").sign_in_and_get_jwt()
+    wire = data(acme, portal.url)
+    for _ in range(2):
+        assert wire.get_workload_access_token_for_jwt(workloadName="bot", userToken=jwt)
+        with pytest.raises(ClientError) as refused:
+            wire.get_workload_access_token_for_jwt(workloadName="narrow", userToken=jwt)
+        assert refused.value.response["Error"]["Code"] in ("UnauthorizedException", "AccessDeniedException")
+
+
+def test_doctor_says_what_it_looked_at():
+    found = answered("doctor")
+    assert found == {"status": "ok", "database": "ok", "migrations": "ok", "key_ring": "ok", "redis": "ok"}
+
+
+def test_doctor_fails_with_a_wrong_key(tmp_path):
+    import base64
+
+    wrong = tmp_path / "home"
+    (wrong / "keys").mkdir(parents=True, mode=0o700)
+    for name in ("django_secret_key", "operator_fernet.keys"):
+        (wrong / "keys" / name).write_text((Path(os.environ["IDENTITY_PORTAL_HOME"]) / "keys" / name).read_text())
+    (wrong / "keys" / "vault_root.key").write_text(base64.b64encode(os.urandom(32)).decode())
+    for file in (wrong / "keys").iterdir():
+        file.chmod(0o600)
+    env = {**os.environ, "IDENTITY_PORTAL_HOME": str(wrong)}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", "--json"], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["key_ring"] != "ok"
+    served = subprocess.run(
+        [sys.executable, "-c", "import identity_portal.wsgi"], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert served.returncode != 0 and "key ring" in served.stderr
+
+
+def test_the_service_refuses_to_run_as_the_owner():
+    env = {**os.environ, "DATABASE_URL": os.environ["DATABASE_OWNER_URL"]}
+    served = subprocess.run(
+        [sys.executable, "-c", "import identity_portal.wsgi"], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert served.returncode != 0 and "row security" in served.stderr
+
+
+def test_check_deploy_refuses_plain_http():
+    done = manage("check", "--deploy")
+    assert "portal.E002" in done.stderr
