@@ -12,7 +12,6 @@ Environment, as `make demo` sets it: PORT, IDENTITY_PORTAL_HOME, HUB_URL (defaul
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import sys
 import tempfile
@@ -22,66 +21,20 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from walkthrough_hub import ROOT, Page, RunningHub
-from walkthrough_tools import (
-    NotAsPromised,
-    Voice,
-    allow_operators_to_reach,
-    lines_of_sample,
-    manage,
-    point_aws_clients_at,
-    promise,
-    read_json,
-    refusal_of,
-    save,
-)
-from walkthrough_trail import records_since, told
+from walkthrough_hub import ROOT, Page
+from walkthrough_tools import Voice, lines_of_sample, manage, promise, refusal_of, save
+from walkthrough_trail import missing_in, records_since, told
+from walkthrough_world import World
 
 AGENT, OTHER_AGENT = "walkthrough-agent", "inbox-helper"
 PROVIDER, GITHUB, WEATHER = "demo-hub", "github", "demo-weather"
 CLIENT_ID = "identity-portal"
 TOKEN_LIVES_S = 20  # long enough for the calls in between, short enough to wait for the end
 USUAL_LIFE_S = 3600
-ON_RECORD = {
-    "acme": {
-        *(("agent.create", "allowed"), ("issuer.trust", "allowed"), ("workload_token.issue_for_jwt", "allowed")),
-        *(("workload_token.issue_for_jwt", "denied"), ("consent.open", "allowed"), ("consent.decide", "allowed")),
-        *(("consent.complete", "allowed"), ("connection.store", "allowed"), ("connection.renew", "allowed")),
-        *(("principal.link", "allowed"), ("credential.fetch_oauth", "allowed")),
-        ("credential.fetch_api_key", "allowed"),
-    },
-    "globex": {("credential.fetch_oauth", "denied"), ("agent.read", "denied")},
-}
 
 
-class Walkthrough:
+class Walkthrough(World):
     """The six steps. What one step finds out, the later ones use."""
-
-    def __init__(self, voice: Voice) -> None:
-        self.say, self.voice = voice.say, voice
-        home = Path(os.environ.get("IDENTITY_PORTAL_HOME") or ROOT / "var").absolute()
-        if not (home / "demo" / "keys.json").exists():
-            raise NotAsPromised(f"no demo was seeded in {home}; `make demo` does that")
-        port = os.environ.get("PORT") or "8080"
-        self.portal = (os.environ.get("IDENTITY_PORTAL_PUBLIC_URL") or f"http://127.0.0.1:{port}").rstrip("/")
-        hub_url = os.environ.get("HUB_URL") or f"http://127.0.0.1:{(home / 'demo_hub.port').read_text().strip()}"
-        allow_operators_to_reach(hub_url.partition("//")[2])
-        self.hub = RunningHub(hub_url, home / "demo_hub")
-        self.keys = read_json(home / "demo" / "keys.json")
-        self.people = read_json(home / "demo" / "people.json")
-        for key in self.keys.values():
-            voice.hush(key["secret_access_key"])
-        voice.hush(self.hub.control_key)
-        point_aws_clients_at(self.portal, self.keys["acme"])
-        # Only now: boto3 and the SDK look at the environment while their clients are made.
-        import boto3
-        import walkthrough_agent
-        from walkthrough_app import Application
-
-        self.agent, self.app, self.boto3 = walkthrough_agent, Application(), boto3
-        self.control = boto3.client("bedrock-agentcore-control")
-        self.data = boto3.client("bedrock-agentcore")
-        self.danas = self.hub.repositories_of("dana")
 
     # --- 1 ----------------------------------------------------------------------------------------------------
 
@@ -179,7 +132,8 @@ class Walkthrough:
         )
         page = dana.walk()
         promise(page.url.startswith(self.app.return_url), f"Dana ended at {_bare(page)} ({page.status})")
-        promise(page.status == 200, f"the application says: {_text(page, 'app-says')}")
+        promised = page.status == 200 and "error" not in page.parameters
+        promise(promised, f"the application says: {_text(page, 'app-says')}")
         self.say("Dana approved at the portal, signed in and approved at Demo Hub, and is back at the application")
         self.say("CompleteResourceTokenAuth: the application proved with Dana's token who came back")
         found = working.result(timeout=60)
@@ -291,8 +245,7 @@ class Walkthrough:
         names |= {self.hub.account(username)["sub"]: username.title() for username in ("dana", "lee")}
         for tenant in self.keys:
             records = records_since(tenant, self.voice.began[0])
-            missing = ON_RECORD[tenant] - {(record["action"], record["outcome"]) for record in records}
-            promise(not missing, f"the trail of {tenant} lacks {sorted(missing)}")
+            promise(not missing_in(tenant, records), f"the trail of {tenant} lacks {missing_in(tenant, records)}")
             promise(not self.voice.leaks(str(records)), f"the trail of {tenant} holds a secret")
             self.say(f"the audit trail of {tenant}, {len(records)} records of this walkthrough:")
             for line in told(records, self.voice.began, names):
@@ -342,16 +295,7 @@ def play(voice: Voice) -> None:
     finally:
         if hasattr(story, "client"):
             story.hub.change_client(story.client, access_lifetime_s=USUAL_LIFE_S)
-    _sign_in_yourself(story)
-
-
-def _sign_in_yourself(story: Walkthrough) -> None:
-    print(f"\nSign in yourself at {story.portal}/signin/ (passwords of this demo only):")
-    for person in story.people.values():
-        print(f"  {person['email']:<22} {person['password']}  {person['role'].replace('_', ' ')}")
-    print(f"and at Demo Hub, {story.hub.url}, as the person an agent acts for:")
-    for username in ("dana", "lee"):
-        print(f"  {username:<22} {story.hub.password_of(username)}")
+    story.invite()
 
 
 def main() -> int:

@@ -9,12 +9,34 @@ from typing import Any
 from walkthrough_tools import manage
 
 _MOST = 500
+_PROMISED = {
+    "acme": {
+        "agent.create allowed",
+        "issuer.trust allowed",
+        "workload_token.issue_for_jwt allowed",
+        "workload_token.issue_for_jwt denied",
+        "consent.open allowed",
+        "consent.decide allowed",
+        "consent.complete allowed",
+        "connection.store allowed",
+        "connection.renew allowed",
+        "principal.link allowed",
+        "credential.fetch_oauth allowed",
+        "credential.fetch_api_key allowed",
+    },
+    "globex": {"credential.fetch_oauth denied", "agent.read denied"},
+}
 
 
 def records_since(tenant: str, began: datetime) -> list[dict[str, Any]]:
     """What happened in a tenant since a moment (UTC), oldest first, read as an operator reads it."""
     newest_first = manage("audit_trail", tenant, "--last", str(_MOST))["records"]
     return [record for record in reversed(newest_first) if datetime.fromisoformat(record["at"]) >= began]
+
+
+def missing_in(tenant: str, records: list[dict[str, Any]]) -> list[str]:
+    """What these records should tell of and do not."""
+    return sorted(_PROMISED[tenant] - {f"{record['action']} {record['outcome']}" for record in records})
 
 
 def told(records: list[dict[str, Any]], steps: list[datetime], names: Mapping[str, str]) -> Iterator[str]:

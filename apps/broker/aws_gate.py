@@ -102,6 +102,21 @@ def _record(
     )
 
 
+def turned_away(refused: PortalError, *, request_id: str, source_ip: str | None) -> PortalError:
+    """Record a request that was refused before anybody looked at who signed it. Returns the refusal to answer with."""
+    try:
+        if source_ip is not None:
+            counters.hit("address", source_ip)
+    except RateLimited as limited:
+        if not limited.first:
+            return limited
+        refused = limited
+    operators.record(
+        action="request.rejected", reason=refused.reason, request_id=request_id, source_ip=source_ip, details={}
+    )
+    return refused
+
+
 def rejection(caller: Caller, refused: PortalError, *, operation: str) -> PortalError:
     """Record a proven caller's request that could not be read, decoded or routed; no work is done.
 

@@ -74,7 +74,7 @@ class User(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200, blank=True)
-    is_active = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=True)  # type: ignore[misc]
     is_platform_admin = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -163,7 +163,7 @@ class TenantOwned(models.Model):
         abstract = True
 
 
-class SameTenantForeignKey(models.ForeignKey):
+class SameTenantForeignKey(models.ForeignKey):  # type: ignore[type-arg]
     """A relation inside one tenant. The database constraint is the two-column one of `walls.SameTenantKey`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -75,7 +75,7 @@ def _insert(slug: str, name: str, closed: bool, dev: bool) -> Tenant:
                     account_id=f"{secrets.randbelow(9 * 10**11) + 10**11}",
                     binding_mode="closed" if closed else "open",
                     claim_user_ids=dev,
-                    pseudonym_key=Secret(secrets.token_urlsafe(32)),
+                    pseudonym_key=Secret(secrets.token_urlsafe(32)),  # type: ignore[misc]
                 )
         except IntegrityError:
             if Tenant.objects.filter(slug=slug).exists():

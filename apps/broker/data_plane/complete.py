@@ -6,7 +6,7 @@ from apps.broker import contracts as c
 from apps.broker.consent import loading, people, problems
 from apps.broker.consent.decide import opened
 from apps.broker.consent.exchange import exchange
-from apps.broker.data_plane import persons
+from apps.broker.data_plane import facts, persons
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections import principals, sessions
@@ -36,6 +36,7 @@ def complete(command: c.CompleteConsent, work: Work) -> None:
             raise loading.missing()
         work.note(agent=session.agent, principal=session.principal, provider=session.provider, session=str(session.id))
         work.require(names.DIRECTORY, names.agent(session.agent.name))
+        facts.require_own_agent(session.agent, work)
         issuers = persons.trusted_for(session.agent)
     if not _is_person(session, command, issuers, work):
         people.refuse_wrong_person(session, None, work)

@@ -21,6 +21,7 @@ from apps.core.net.messages import Outbound
 from apps.core.net.process import transport
 from apps.core.secret import Secret
 from apps.tenants.models import Tenant
+from apps.tenants.scope import current_tenant_id
 
 log = structlog.get_logger("portal.persons")
 _MAX_KNOWN = 10_000
@@ -70,7 +71,7 @@ def trusted_for(agent: Agent) -> list[Trusted]:
     # An agent narrowed to issuers of its own, even disabled ones, must not fall back to the tenant's.
     if TrustedIssuer.objects.filter(agent=agent).exists():
         rows = [row for row in rows if row.agent_id == agent.id]
-    stale = Tenant.objects.values_list("stale_issuer_keys_s", flat=True).get(id=agent.tenant_id)
+    stale = Tenant.objects.values_list("stale_issuer_keys_s", flat=True).get(id=current_tenant_id())
     return [_trusted(row, stale) for row in rows]
 
 

@@ -87,10 +87,10 @@ def _type_of(shapes: Mapping[str, Shape], name: str) -> Any:
     size = msgspec.Meta(min_length=shape.minimum, max_length=shape.maximum)
     if shape.type == "list":
         assert shape.element is not None
-        return Annotated[list[_type_of(shapes, shape.element)], size]
+        return Annotated[list[_type_of(shapes, shape.element)], size]  # type: ignore[misc]
     if shape.type == "map":
         assert shape.key is not None and shape.value is not None
-        return Annotated[dict[_type_of(shapes, shape.key), _type_of(shapes, shape.value)], size]
+        return Annotated[dict[_type_of(shapes, shape.key), _type_of(shapes, shape.value)], size]  # type: ignore[misc]
     if shape.type == "structure":
         return _struct(shapes, shape, frozenset())
     raise TypeError(f"no fast type for {shape.type}")

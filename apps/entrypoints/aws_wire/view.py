@@ -50,12 +50,15 @@ def answer(environ: Mapping[str, Any], read_body: Callable[[], bytes]) -> WireRe
     request_id = aws_gate.new_request_id()
     operation: Operation | None = None
     try:
-        _check_host(environ.get("HTTP_HOST", ""))
-        request = raw_request(environ, read_body())
-        now = clock.now()
-        slug, _ = split_prefix(request.raw_path)
+        source_ip = _address(environ.get("REMOTE_ADDR"))
+        try:
+            _check_host(environ.get("HTTP_HOST", ""))
+            request = raw_request(environ, read_body())
+            slug, _ = split_prefix(request.raw_path)
+        except PortalError as refused:
+            raise aws_gate.turned_away(refused, request_id=request_id, source_ip=source_ip) from refused
         signed = aws_gate.authenticate(
-            request, now=now, request_id=request_id, source_ip=_address(environ.get("REMOTE_ADDR")), slug=slug
+            request, now=clock.now(), request_id=request_id, source_ip=source_ip, slug=slug
         )
         found: Route | None = None
         try:

@@ -60,6 +60,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     # The list's only order: fields of one direction, the last one unique.
     keyset: ClassVar[tuple[str, ...]] = ()
     row_testid: ClassVar[str] = ""
+    # What people call it, where the table is called otherwise.
+    singular: ClassVar[Any] = ""
+    plural: ClassVar[Any] = ""
     first_words: ClassVar[Any] = ""  # for an empty list
     remove_words: ClassVar[Any] = ""
 
@@ -143,16 +146,17 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     def list_url(self) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
+    def words(self) -> dict[str, Any]:
+        """How templates name the rows."""
+        return {"singular": self.singular or self.opts.verbose_name, "crumb": self.plural or self.opts.verbose_name_plural}
+
     # --- pages -------------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET"])
-        context = {
-            "title": capfirst(str(self.opts.verbose_name_plural)),
-            "first_words": self.first_words,
-            **(extra_context or {}),
-        }
+        words = self.words()
+        context = {"title": capfirst(str(words["crumb"])), **words, **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
         return response
 
@@ -196,8 +200,10 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
                 raise Http404
             if request.method == "POST" and self.change_form is NothingForm:
                 raise PermissionDenied
+        words = self.words()
         context = {
-            "title": capfirst(str(self.opts.verbose_name_plural)) if target else _("Add %s") % self.opts.verbose_name,
+            **words,
+            "title": capfirst(str(words["crumb"])) if target else _("Add %s") % words["singular"],
             "show_save_and_continue": False,
             "show_save_and_add_another": False,
             "show_close": True,
@@ -263,8 +269,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     def _confirm(self, request: HttpRequest, target: Any, problem: str = "") -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
+            **self.words(),
             "opts": self.opts,
-            "title": _("Delete %s") % self.opts.verbose_name,
+            "title": _("Delete %s") % self.words()["singular"],
             "subtitle": str(target),
             "original": target,
             "words": self.remove_words,

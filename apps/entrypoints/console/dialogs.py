@@ -100,6 +100,7 @@ def _show(model_admin: Any, request: HttpRequest, target: Any, words: dict[str, 
         context = {
             **model_admin.admin_site.each_context(request),
             **context,
+            **model_admin.words(),
             "opts": model_admin.opts,
             "title": words["title"],
             "subtitle": str(target),

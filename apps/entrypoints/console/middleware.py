@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from apps.authn.caller import Caller, CallerKind
 from apps.entrypoints.console import choice
 from apps.entrypoints.console.deferred import Deferred, reading
-from apps.entrypoints.console.desk import PLATFORM_ADMIN, Desk
+from apps.entrypoints.console.desk import PLATFORM_ADMIN, Desk, desk
 from apps.tenants.models import Tenant, User
 
 _PATH = "/console/"
@@ -155,4 +155,6 @@ def _refused(request: HttpRequest, status: int) -> TemplateResponse:
         "status": status,
         "request_id": getattr(request, "portal_request_id", ""),
     }
+    if desk(request) is None:
+        context["is_nav_sidebar_enabled"] = False  # nothing in it for a stranger
     return TemplateResponse(request, "admin/refused.html", context, status=status)

@@ -99,17 +99,22 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         platform = _group(request, _("Platform"), False, _PLATFORM)
         if here.tenant is None:  # no counters of tenants' work without a reason to be there
             platform["items"] = [item for item in platform["items"] if "dueitem" not in item["link"]]
+        for item in platform["items"]:  # "Settings" leads into the same pages
+            item["active"] = item["active"] and not any(i["active"] for group in groups for i in group["items"])
         groups.append(platform)
     return [group for group in groups if group["items"]]
 
 
 def _group(request: HttpRequest, words: Any, folded: bool, entries: tuple[tuple[Any, str, str], ...]) -> dict[str, Any]:
     items = []
+    here = desk(request)
     for title, icon, label in entries:
         model_admin = _admin_of(label)
         if model_admin is None or not model_admin.has_view_permission(request):
             continue
         link = reverse(f"admin:{label.replace('.', '_')}_changelist")
+        if label == "tenants.tenant" and entries is not _PLATFORM and here and here.tenant:
+            link = reverse("admin:tenants_tenant_change", args=[here.tenant.pk])
         active = request.path.startswith(link)
         items.append({"title": title, "icon": icon, "link": link, "active": active, "has_permission": True})
     return {"title": words, "items": items, "collapsible": folded, "separator": True}

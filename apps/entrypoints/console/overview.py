@@ -18,6 +18,7 @@ from apps.audit.models import AuditRecord
 from apps.authn.models import AccessKey, TrustedIssuer
 from apps.connections.models import Connection, PrincipalLink
 from apps.core import clock
+from apps.entrypoints.console import cells
 from apps.entrypoints.console.desk import may, tenant_of
 from apps.providers.models import Provider
 
@@ -59,6 +60,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "steps": steps,
         "steps_done": sum(step.done for step in steps),
         "attention": attention(request),
+        "recent": recent(),
     }
     request.current_app = admin.site.name  # type: ignore[attr-defined]
     return TemplateResponse(request, "admin/index.html", context)
@@ -181,6 +183,21 @@ def attention(request: HttpRequest) -> list[tuple[str, str]]:
         words = _("User ids are claimed by whoever approves first. Turn this off outside development.")
         found.append((words, reverse("admin:tenants_tenant_change", args=[tenant_of(request).pk])))
     return found
+
+
+def recent() -> list[dict[str, Any]]:
+    """The last few events, as cells."""
+    return [
+        {
+            "url": reverse("admin:audit_auditrecord_change", args=[row.pk]),
+            "action": row.action,
+            "result": cells.pill(row.outcome, row.get_outcome_display()),
+            "moment": cells.when(row.at),
+            "about": row.agent_name or row.provider_name,
+            "reason": row.reason,
+        }
+        for row in AuditRecord.objects.order_by("-at", "-id")[:8]
+    ]
 
 
 def _count(rows: QuerySet[Any]) -> int:

@@ -123,6 +123,7 @@ class ConnectionAdmin(ConsoleAdmin):
 
 @admin.register(ConsentSession)
 class ConsentSessionAdmin(ConsoleAdmin):
+    singular, plural = _("consent request"), _("consent requests")
     see = "vault.read"
     keyset = ("-created_at", "-id")
     row_testid = "consent-row"

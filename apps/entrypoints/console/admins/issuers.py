@@ -70,6 +70,7 @@ class ChangeIssuerForm(_Accepts):
 
 @admin.register(TrustedIssuer)
 class IssuerAdmin(ConsoleAdmin):
+    singular, plural = _("trusted issuer"), _("trusted issuers")
     see, create, alter, remove = "agent.list", "issuer.trust", "issuer.trust", "issuer.distrust"
     keyset = ("issuer", "id")
     row_testid = "issuer-row"

@@ -176,6 +176,7 @@ def may_give_all(request: HttpRequest) -> bool:
 
 @admin.register(AccessKeyGrant)
 class AccessKeyGrantAdmin(ConsoleAdmin):
+    singular, plural = _("permission"), _("permissions of access keys")
     see = "vault.read"
     keyset = ("action", "id")
     list_display = ("action", "resource", "access_key")

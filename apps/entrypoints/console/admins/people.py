@@ -59,6 +59,7 @@ class ChangeMemberForm(_RoleForm):
 
 @admin.register(Membership)
 class MemberAdmin(ConsoleAdmin):
+    singular, plural = _("member"), _("members")
     see, create, alter, remove = "agent.list", "member.add", "member.add", "member.remove"
     keyset = ("-created_at", "-id")
     row_testid = "member-row"

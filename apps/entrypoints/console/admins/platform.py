@@ -63,6 +63,7 @@ class UserAdmin(PlatformAdmin):
 
 @admin.register(DueItem)
 class DueItemAdmin(PlatformAdmin):
+    singular, plural = _("work item"), _("work queue")
     keyset = ("due_at", "id")
     first_words = _("Work that waits for its time.")
     list_display = ("kind", "due", "leased", "tenant_id", "item_id")
@@ -91,6 +92,7 @@ class _SignIns(PlatformAdmin):
 
 @admin.register(AccessAttempt)
 class AccessAttemptAdmin(_SignIns):
+    singular, plural = _("failed sign-in"), _("failed sign-ins")
     first_words = _("Sign-ins that failed and have not succeeded since.")
     list_display = ("moment", "ip_address", "failures_since_start")
     show_fieldsets = ((None, {"fields": ("moment", "ip_address", "failures_since_start")}),)
@@ -98,6 +100,7 @@ class AccessAttemptAdmin(_SignIns):
 
 @admin.register(AccessFailureLog)
 class AccessFailureLogAdmin(_SignIns):
+    singular, plural = _("sign-in failure"), _("sign-in failures")
     first_words = _("No sign-in has failed.")
     list_display = ("moment", "ip_address", "locked_out")
     show_fieldsets = ((None, {"fields": ("moment", "ip_address", "locked_out")}),)

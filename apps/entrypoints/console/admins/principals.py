@@ -85,6 +85,7 @@ class AddLinkForm(CommandForm):
 
 @admin.register(PrincipalLink)
 class PrincipalLinkAdmin(ConsoleAdmin):
+    singular, plural = _("linked account"), _("linked accounts")
     see, create = "vault.read", "principal.link"
     keyset = ("-created_at", "-id")
     add_form = AddLinkForm

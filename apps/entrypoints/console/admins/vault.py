@@ -15,6 +15,7 @@ from apps.vault.models import KeyRingCanary, SealedSecret, TenantKey
 
 @admin.register(TenantKey)
 class TenantKeyAdmin(ConsoleAdmin):
+    singular, plural = _("vault key"), _("vault keys")
     see = "vault.read"
     keyset = ("-version", "-id")
     row_testid = "key-row"
