@@ -17,7 +17,7 @@ from apps.authn.models import AnsweredRequest
 from apps.authn.rate_limits import RateLimited, counters
 from apps.authn.sigv4 import ParsedAuthorization, RawRequest
 from apps.broker.work import Work
-from apps.core.errors import Conflict, NotSupported, PortalError, Unauthenticated
+from apps.core.errors import Conflict, NotSupported, PortalError, Throttled, Unauthenticated
 from apps.tenants.scope import tenant_scope
 
 REPLAY_WINDOW = timedelta(minutes=10)
@@ -136,11 +136,14 @@ class Answer:
     error: str = ""
 
 
-def once(signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]) -> Answer:
+def once(
+    signed: Signed, request: RawRequest, *, operation: str, now: datetime, produce: Callable[[], Answer]
+) -> Answer:
     """Answer a change; its repetition within ten minutes gets the first answer and has no second effect.
 
     Clients retry with a new signature but the same `amz-sdk-invocation-id`; a captured request repeats the
-    signature. Raises Conflict while the first call is still running, Unauthenticated for a key that has ended
+    signature. Raises Conflict while the first call is still running, Throttled for a signature that comes back under
+    another invocation id, Unauthenticated for a key that has ended
     since the first call.
     """
     prints = _fingerprints(signed, request, operation)
@@ -174,12 +177,21 @@ def _claim(prints: list[bytes], signed: Signed, operation: str, now: datetime) -
     """The first answer if there is one; None: this is the first call, and its place is taken."""
     rows = list(AnsweredRequest.objects.select_for_update().filter(fingerprint__in=prints))
     fresh = [row for row in rows if row.created_at > now - REPLAY_WINDOW]
+    if len(prints) > 1 and fresh and not any(bytes(row.fingerprint) == prints[1] for row in fresh):
+        # A signature is good for one second, and clients do not sign the invocation id: this may be a second call
+        # that happens to look the same, or a replay under another id. Neither may get the first call's answer;
+        # a client signs anew and comes back (ADR 0012).
+        raise Throttled(
+            "Two identical requests in one second cannot be told apart. Try again.",
+            reason="signature_repeated",
+            retry_after_s=1.0,
+        )
     done = next((row for row in fresh if row.status is not None), None)
     if done is not None:
         work = Work("request.rejected", signed.caller)
         if ended := work.ended():
             raise ended
-        work.also("request.rejected", reason="repeated_request", operation=operation)
+        work.also("request.rejected", outcome="denied", reason="repeated_request", operation=operation)
         return Answer(status=done.status or 500, body=bytes(done.body), error=done.error)
     running = Conflict("The same request is being answered already. Try again in a moment.", reason="request_running")
     if any(row.created_at > now - _ABANDONED for row in fresh):

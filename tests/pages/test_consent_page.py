@@ -206,7 +206,7 @@ def test_expired_and_superseded_links_are_gone(world, browser):
 def test_a_suspended_agent_cannot_be_given_anything(world, browser):
     link = world.link()
     assert browser.get(link).status_code == 200
-    run(c.SuspendAgent(name="release-notes-bot", why="test"), world.system)
+    run(c.SuspendAgent(name="release-notes-bot", why="test"), world.tenant.caller())
     refused = browser.get(link)
     assert problem(refused) == (403, "agent_suspended") and 'data-state="suspended"' in refused.content.decode()
 

@@ -36,7 +36,7 @@ def answers(world, browser):
     state = state_in(approve(browser, world.link(scopes=("gist",))))
     found["provider said no"] = browser.get(at, {"error": "access_denied", "state": state})
     found["declined"] = browser.post(f"{world.link()}/decision", {"decision": "decline"})
-    sign_in(browser, world, "dana")
+    found["signed in"] = sign_in(browser, world, "dana")
     found["me"] = browser.get("/me/")
     found["consent, signed in"] = browser.get(world.link())
     return found

@@ -108,11 +108,26 @@ def test_the_lock_out_remembers_neither_password_nor_token_nor_ticket(world, bro
 @pytest.mark.parametrize(
     "evil",
     [
-        "//evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example", "https://evil.example/", "javascript:alert(1)",
-        "%2f%2fevil.example", "///evil.example", " //evil.example", "/\tevil", "/\n/evil.example", "/\r\nX: y", "evil.example",
-        "/é//evil", "/" + "x" * 3_000, "http:///evil.example", "/\x00/evil", "\u2028/evil",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https:evil.example",
+        "https://evil.example/",
+        "javascript:alert(1)",
+        "%2f%2fevil.example",
+        "///evil.example",
+        " //evil.example",
+        "/\tevil",
+        "/\n/evil.example",
+        "/\r\nX: y",
+        "evil.example",
+        "/é//evil",
+        "/" + "x" * 3_000,
+        "http:///evil.example",
+        "/\x00/evil",
+        "\u2028/evil",
     ],
-)  # fmt: skip
+)
 def test_T103_next_stays_on_this_portal(world, browser, evil):
     world.user("dana")
     (form,) = seen(browser.get("/signin/", {"next": evil})).forms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.agents import actions, queries
 from apps.agents.models import Agent
+from apps.authn.models import AccessKey
 from apps.broker import contracts as c
 from apps.broker import cursors
 from apps.broker.run import handles
@@ -62,6 +63,10 @@ def delete(command: c.DeleteAgent, work: Work) -> None:
         work.require(names.DIRECTORY, names.agent(command.name))
         agent = queries.by_name(command.name, lock=True)
         ended = forget_secrets_of(agent_id=agent.id)
+        # Its own access keys go with it by the foreign key; their sealed secrets have none.
+        storing.forget(
+            table="authn_accesskey", row_ids=list(AccessKey.objects.filter(agent=agent).values_list("id", flat=True))
+        )
         work.note(agent=agent, connections_ended=ended)
         agent.delete()
 

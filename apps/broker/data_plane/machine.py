@@ -5,7 +5,6 @@ from __future__ import annotations
 from apps.authn.workload import Proven
 from apps.broker import contracts as c
 from apps.broker.consent.opening import check_scopes
-from apps.broker.data_plane import facts
 from apps.broker.upkeep import renewal
 from apps.broker.upkeep.asking import machine_token
 from apps.broker.work import Work
@@ -13,14 +12,11 @@ from apps.connections import principals
 from apps.connections.models import Connection
 from apps.connections.params import RequestParams
 from apps.core.errors import UpstreamRefused
-from apps.policy.bindings import BindingFacts
 from apps.providers.models import Provider
 from apps.upstream.protocol.parameters import custom_fields
 
 
-def fetch(
-    command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider, bound: BindingFacts | None
-) -> c.TokenReleased:
+def fetch(command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider) -> c.TokenReleased:
     """The agent's own token for exactly these scopes. `force` asks the provider again.
 
     Raises UpstreamRefused when the provider does not give one (an administrator has to act).
@@ -47,12 +43,9 @@ def fetch(
                 "client id, secret and allowed scopes.",
                 reason=result.reason,
             )
-    with work.look():
-        current = Connection.objects.get(id=row.id)
-        facts.require_granted_below_ceiling(current.granted_scopes, bound)
     from apps.broker.data_plane.oauth_token import release_now
 
-    released = release_now(current, work)
+    released = release_now(row, command, work)
     if released is None:
         raise UpstreamRefused("The provider's token is gone again. Try once more.", reason="m2m_vanished")
     return released

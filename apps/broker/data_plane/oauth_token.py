@@ -19,7 +19,7 @@ from apps.broker.work import Work
 from apps.connections import sessions
 from apps.connections.models import Connection, ConsentSession
 from apps.connections.params import RequestParams
-from apps.core import names, tickets
+from apps.core import clock, names, tickets
 from apps.core.errors import Invalid, NotAllowed, NotSupported, PortalError, Unauthenticated, UpstreamUnavailable
 from apps.core.secret import Secret
 from apps.policy.bindings import BindingFacts
@@ -48,7 +48,7 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
             )
         bound = facts.require_binding(proven, provider, flow=command.flow.value, scopes=command.scopes)
     if command.flow is c.Flow.M2M:
-        return machine.fetch(command, work, proven, provider, bound)
+        return machine.fetch(command, work, proven, provider)
     if proven.principal.kind == "self":
         raise Invalid(
             "USER_FEDERATION needs a workload access token that names a person. Get one with "
@@ -56,6 +56,20 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
             reason="no_person",
         )
     return _for_person(command, work, proven, provider, bound)
+
+
+def _allowed(command: c.FetchOAuthToken, work: Work) -> tuple[Proven, Provider, BindingFacts | None]:
+    """Everything the call rests on, as it is now. Inside a scope. Raises PortalError with the first thing missing."""
+    proven = facts.prove(command.workload_token, work)
+    work.require(names.DIRECTORY, names.agent(proven.agent.name), names.VAULT, names.oauth_provider(command.provider))
+    facts.require_own_agent(proven.agent, work)
+    provider = facts.provider("oauth2", command.provider, work)
+    if command.flow is c.Flow.ON_BEHALF_OF:
+        raise NotSupported(
+            "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.", reason="obo_unsupported"
+        )
+    bound = facts.require_binding(proven, provider, flow=command.flow.value, scopes=command.scopes)
+    return proven, provider, bound
 
 
 def _for_person(
@@ -69,7 +83,7 @@ def _for_person(
     # A poll that repeats forceAuthentication is still a poll: it opens nothing new.
     forced_anew = command.force and polled is None
     if row is not None and not forced_anew and not waiting_for_forced and _covers(row, command.scopes, provider, work):
-        released = _release(row, work, bound)
+        released = _release(row, command, work, bound)
         if released is not None:
             return released
     if polled is not None:
@@ -102,7 +116,9 @@ def _covers(row: Connection, scopes: tuple[str, ...], provider: Provider, work: 
     )
 
 
-def _release(row: Connection, work: Work, bound: BindingFacts | None) -> c.TokenReleased | None:
+def _release(
+    row: Connection, command: c.FetchOAuthToken, work: Work, bound: BindingFacts | None
+) -> c.TokenReleased | None:
     """The connection's token, renewed if due. None: the person has to consent again."""
     facts.require_granted_below_ceiling(row.granted_scopes, bound)
     if not renewal.is_fresh(row):
@@ -116,21 +132,24 @@ def _release(row: Connection, work: Work, bound: BindingFacts | None) -> c.Token
         lost = isinstance(result, renewal.ConsentLost)
         if lost and not (result == renewal.ConsentLost("no_refresh_token") and renewal.still_valid(row)):
             return None
-    return release_now(row, work)
+    return release_now(row, command, work)
 
 
-def release_now(row: Connection, work: Work) -> c.TokenReleased | None:
-    """Open the token and commit the record before it leaves. Everything that can end it is read once more."""
+def release_now(row: Connection, command: c.FetchOAuthToken, work: Work) -> c.TokenReleased | None:
+    """Open the token and commit the record before it leaves.
+
+    The provider may have taken seconds to answer: whatever can end the caller's right is read once more, and the
+    ceiling looks at what a renewal just granted.
+    """
+    work.now = clock.now()
     with work.change():
-        current = Connection.objects.select_related("agent", "principal", "provider").filter(id=row.id).first()
+        _, provider, bound = _allowed(command, work)
+        current = Connection.objects.filter(id=row.id).first()
         if current is None or current.status != Connection.Status.ACTIVE:
             return None
-        if current.agent.status != "active" or current.principal.status != "active":
-            raise Unauthenticated(reason="agent_ended_tokens")
-        if current.provider.status != "active":
-            raise NotAllowed("This credential provider is suspended.", reason="provider_suspended")
-        if current.provider.config_version != current.provider_config_version:
+        if provider.config_version != current.provider_config_version:
             return None
+        facts.require_granted_below_ceiling(current.granted_scopes, bound)
         token = open_at(table="connections_connection", row_id=current.id, column="access_token")
         if token is None:
             return None

@@ -57,18 +57,14 @@ def answer(environ: Mapping[str, Any], read_body: Callable[[], bytes]) -> WireRe
             slug, _ = split_prefix(request.raw_path)
         except PortalError as refused:
             raise aws_gate.turned_away(refused, request_id=request_id, source_ip=source_ip) from refused
-        signed = aws_gate.authenticate(
-            request, now=clock.now(), request_id=request_id, source_ip=source_ip, slug=slug
-        )
+        signed = aws_gate.authenticate(request, now=clock.now(), request_id=request_id, source_ip=source_ip, slug=slug)
         found: Route | None = None
         try:
             found = route(request.method, request.raw_path)
             operation = found.operation
             command, binding = _command(found, request)
         except PortalError as refused:
-            raise aws_gate.rejection(
-                signed.caller, refused, operation=found.name if found else "unknown"
-            ) from refused
+            raise aws_gate.rejection(signed.caller, refused, operation=found.name if found else "unknown") from refused
         if not binding.changes or operation is None:
             body = _produce(found.name, command, binding, signed)
             response = _success(operation.status if operation else 200, body, request_id)

@@ -34,7 +34,8 @@ def check(request: HttpRequest, *, email: str, password: str) -> Checked:
     if not email or len(email) > _LONGEST_EMAIL or any(unicodedata.category(char)[0] == "C" for char in email):
         email = "-"  # nobody's address: refused, and counted
     attempt = _bare(request)
-    user = auth.authenticate(attempt, username=email, password=password[:_LONGEST_PASSWORD])
+    # By the name the user model gives it: the lock-out counts under that name and would see nobody under another.
+    user = auth.authenticate(attempt, email=email, password=password[:_LONGEST_PASSWORD])
     if isinstance(user, User) and len(password) <= _LONGEST_PASSWORD:
         return Checked(user, "")
     return Checked(None, LOCKED_OUT if getattr(attempt, "axes_locked_out", False) else REFUSED)

@@ -148,7 +148,18 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
 
     def words(self) -> dict[str, Any]:
         """How templates name the rows."""
-        return {"singular": self.singular or self.opts.verbose_name, "crumb": self.plural or self.opts.verbose_name_plural}
+        return {
+            "singular": self.singular or self.opts.verbose_name,
+            "crumb": self.plural or self.opts.verbose_name_plural,
+        }
+
+    def name_of(self, obj: Any) -> str:
+        """What a row is called in titles and messages. Third-party tables put whatever they hold into `str()`."""
+        return str(obj)
+
+    def named(self, obj: Any) -> dict[str, Any]:
+        """The row in a template's context; none on pages that add one."""
+        return {"subtitle": self.name_of(obj), "object_name": self.name_of(obj)} if obj is not None else {}
 
     # --- pages -------------------------------------------------------------------------------------------------
 
@@ -177,7 +188,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             return self.add_form
         return self.change_form if self.has_change_permission(request, obj) else NothingForm
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm[Any]]:
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[ModelForm[Any]]:
         base = self.form_class(request, obj)
         refusal = getattr(request, "portal_refusal", None)
         meta = type("Meta", (), {"model": self.model, "fields": ()})
@@ -207,6 +220,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             "show_save_and_continue": False,
             "show_save_and_add_another": False,
             "show_close": True,
+            **self.named(target),
             **({"show_save": False} if self.form_class(request, target) is NothingForm else {}),
             **(extra_context or {}),
         }
@@ -259,7 +273,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             return self._confirm(request, target)
         if request.method != "POST":
             return HttpResponseNotAllowed(["GET", "POST"])
-        command, caller, name = self.removal(request, target), caller_of(request), str(target)
+        command, caller, name = self.removal(request, target), caller_of(request), self.name_of(target)
         return Deferred(
             lambda: run(command, caller),
             done=lambda _outcome: self._removed(request, name),
@@ -272,8 +286,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
             **self.words(),
             "opts": self.opts,
             "title": _("Delete %s") % self.words()["singular"],
-            "subtitle": str(target),
-            "original": target,
+            **self.named(target),
             "words": self.remove_words,
             "impact": self.removal_impact(target),
             "problem": problem,

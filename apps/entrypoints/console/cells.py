@@ -82,7 +82,9 @@ def when(moment: datetime | None) -> SafeString:
         return empty()
     now = clock.now()
     if abs((moment - now).total_seconds()) < 60:
-        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exactly(moment), _("just now"))
+        return format_html(
+            '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exactly(moment), _("just now")
+        )
     words = (
         _("in %(time)s") % {"time": timeuntil(moment, now, depth=1)}
         if moment > now
@@ -115,7 +117,9 @@ def plain_json(value: Any) -> SafeString:
     """Data as it is stored, indented."""
     if not value:
         return empty()
-    return format_html('<pre class="portal-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
+    return format_html(
+        '<pre class="portal-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    )
 
 
 def link(url: str, words: Any) -> SafeString:

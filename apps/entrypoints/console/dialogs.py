@@ -93,7 +93,7 @@ def _show(model_admin: Any, request: HttpRequest, target: Any, words: dict[str, 
     context: dict[str, Any] = {
         "dialog": words,
         "form": form,
-        "target": target,
+        "object_name": model_admin.name_of(target),
         "back": model_admin.page_url(target),
     }
     if not fragment:  # opened without scripts, or by its address
@@ -103,8 +103,7 @@ def _show(model_admin: Any, request: HttpRequest, target: Any, words: dict[str, 
             **model_admin.words(),
             "opts": model_admin.opts,
             "title": words["title"],
-            "subtitle": str(target),
-            "original": target,
+            "subtitle": model_admin.name_of(target),
         }
     return TemplateResponse(request, "unfold/helpers/dialog.html" if fragment else "admin/dialog_page.html", context)
 

@@ -120,7 +120,7 @@ def checklist(request: HttpRequest) -> list[Step]:
     """The way to the first token; empty once it has been given out."""
     if _first_token_given():
         return []
-    step = [
+    return [
         Step(
             words=_("Add a provider"),
             help=_("Where the agent's credentials come from: GitHub, Google, your own server, or an API key."),
@@ -152,7 +152,6 @@ def checklist(request: HttpRequest) -> list[Step]:
             url=None,
         ),
     ]
-    return step
 
 
 def _first_token_given() -> bool:

@@ -27,7 +27,9 @@ def search(request: HttpRequest) -> HttpResponse:
     if not words:
         return HttpResponse()
     found = [*_pages(request, words), *_rows(request, words)]
-    template = "unfold/helpers/command_results.html" if "extended" in request.GET else "unfold/helpers/search_results.html"
+    template = (
+        "unfold/helpers/command_results.html" if "extended" in request.GET else "unfold/helpers/search_results.html"
+    )
     paginator = Paginator(found, max(len(found), 1))
     context = {"page_obj": paginator, "results": paginator.page(1), "page_counter": 0, "execution_time": 0.0}
     return TemplateResponse(request, template, {**context, "site": admin.site.name}, headers={"HX-Trigger": "search"})
@@ -35,7 +37,9 @@ def search(request: HttpRequest) -> HttpResponse:
 
 def _pages(request: HttpRequest, words: str) -> list[SearchResult]:
     return [
-        SearchResult(title=str(item["title"]), description=str(group.get("title", "")), link=item["link"], icon=item["icon"])
+        SearchResult(
+            title=str(item["title"]), description=str(group.get("title", "")), link=item["link"], icon=item["icon"]
+        )
         for group in sidebar(request)
         for item in group["items"]
         if words.casefold() in str(item["title"]).casefold()

@@ -28,7 +28,9 @@ _AUTHENTICATION = (
 
 
 def _name() -> Any:
-    return text(label=_("Name"), max_length=128, help_text=_("Agents ask for it by this name. It cannot be changed later."))
+    return text(
+        label=_("Name"), max_length=128, help_text=_("Agents ask for it by this name. It cannot be changed later.")
+    )
 
 
 class _OAuthSettings(CommandForm):

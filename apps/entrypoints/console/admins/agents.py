@@ -83,11 +83,15 @@ class SuspendAgentForm(ReasonForm):
         tokens = WorkloadToken.objects.filter(agent=agent, expires_at__gt=clock.now()).count()
         return [
             ngettext(
-                "%(n)d active connection is not used any more.", "%(n)d active connections are not used any more.", connections
+                "%(n)d active connection is not used any more.",
+                "%(n)d active connections are not used any more.",
+                connections,
             )
             % {"n": connections},
-            ngettext("It serves %(n)d person or system.", "They serve %(n)d people or systems.", people) % {"n": people},
-            ngettext("%(n)d workload token ends at once.", "%(n)d workload tokens end at once.", tokens) % {"n": tokens},
+            ngettext("It serves %(n)d person or system.", "They serve %(n)d people or systems.", people)
+            % {"n": people},
+            ngettext("%(n)d workload token ends at once.", "%(n)d workload tokens end at once.", tokens)
+            % {"n": tokens},
             str(_("Access tokens that providers have given out already live on until they expire.")),
         ]
 
@@ -138,7 +142,10 @@ class AgentAdmin(ConsoleAdmin):
 
     @display(description=_("marked as"))
     def marks(self, obj: Agent) -> SafeString:
-        marks = ((obj.native, _("native: any loopback port may return")), (obj.trusted, _("trusted: repeat consent skipped")))
+        marks = (
+            (obj.native, _("native: any loopback port may return")),
+            (obj.trusted, _("trusted: repeat consent skipped")),
+        )
         return cells.listed([words for is_set, words in marks if is_set])
 
     @display(description=_("added"))

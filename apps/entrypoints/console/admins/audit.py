@@ -47,7 +47,7 @@ class AuditRecordAdmin(ConsoleAdmin):
         (None, {"fields": ("exact_moment", "action", "meaning", "result", "reason")}),
         (_("Who"), {"fields": ("actor_kind", "who", "actor", "proof", "source_ip")}),
         (_("About"), {"fields": ("agent_name", "agent_id", "on_behalf_of", "provider_name", "connection_id")}),
-        (_("More"), {"fields": ("request", "related", "data", "fingerprint")}),
+        (_("More"), {"fields": ("request_ref", "related", "data", "fingerprint")}),
     )
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
@@ -84,7 +84,7 @@ class AuditRecordAdmin(ConsoleAdmin):
         return cells.mono(obj.on_behalf_of[:12] if obj.on_behalf_of else "")
 
     @display(description=_("request id"))
-    def request(self, obj: AuditRecord) -> SafeString:
+    def request_ref(self, obj: AuditRecord) -> SafeString:
         return cells.copyable(obj.request_id, "request-id")
 
     @display(description=_("same request"))

@@ -142,6 +142,9 @@ class ConsentSessionAdmin(ConsoleAdmin):
         (_("Life"), {"fields": ("made", "ends", "changed", "connection_id", "id")}),
     )
 
+    def name_of(self, obj: ConsentSession) -> str:
+        return f"{obj.agent} → {obj.provider}"
+
     @display(description=_("status"))
     def state(self, obj: ConsentSession) -> SafeString:
         return cells.pill(obj.status, obj.get_status_display())

@@ -63,7 +63,9 @@ class AddKeyForm(CommandForm):
         for line in self.cleaned_data["grants"]:
             words = line.split()
             if len(words) != 2:
-                raise ValidationError(_("Each line has two words, an action and an ARN: %(line)s"), params={"line": line})
+                raise ValidationError(
+                    _("Each line has two words, an action and an ARN: %(line)s"), params={"line": line}
+                )
             found.append((words[0], words[1]))
         return tuple(found)
 
@@ -184,6 +186,9 @@ class AccessKeyGrantAdmin(ConsoleAdmin):
     list_filter = (text_is("key", _("key id"), "access_key__key_id"), text_is("action", _("action"), "action"))
     show_fieldsets = ((None, {"fields": ("access_key", "action", "resource")}),)
 
+    def name_of(self, obj: AccessKeyGrant) -> str:
+        return f"{obj.action} {obj.resource}"
+
 
 @admin.register(WorkloadToken)
 class WorkloadTokenAdmin(ConsoleAdmin):
@@ -197,6 +202,9 @@ class WorkloadTokenAdmin(ConsoleAdmin):
         row_is("agent", _("agent id"), "agent_id"),
     )
     show_fieldsets = ((None, {"fields": ("agent", "principal", "proof", "state", "issued", "ends")}),)
+
+    def name_of(self, obj: WorkloadToken) -> str:
+        return f"{obj.agent} → {obj.principal}"
 
     @display(description=_("status"))
     def state(self, obj: WorkloadToken) -> SafeString:
@@ -227,6 +235,9 @@ class AnsweredRequestAdmin(ConsoleAdmin):
     list_display = ("id", "status", "error", "made")
     list_filter = ()
     show_fieldsets = ((None, {"fields": ("id", "status", "error", "made")}),)
+
+    def name_of(self, obj: AnsweredRequest) -> str:
+        return str(obj.pk)
 
     @display(description=_("received"))
     def made(self, obj: AnsweredRequest) -> SafeString:

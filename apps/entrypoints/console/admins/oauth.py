@@ -52,6 +52,9 @@ class _Given(ConsoleAdmin):
     list_filter = ()
     show_fieldsets = ((None, {"fields": ("id", "application", "user", "scope_list", "made", "ends")}),)
 
+    def name_of(self, obj: Any) -> str:
+        return f"{obj.application or '–'} {str(obj.pk)[:8]}"  # the package's own str() says which row only
+
     @display(description=_("scopes"))
     def scope_list(self, obj: Any) -> SafeString:
         return cells.listed(obj.scope.split())
@@ -100,6 +103,9 @@ class OAuthDeviceGrantAdmin(ConsoleAdmin):
     list_display = ("id", "client_id", "status", "ends")
     list_filter = ()
     show_fieldsets = ((None, {"fields": ("id", "client_id", "status", "ends")}),)
+
+    def name_of(self, obj: OAuthDeviceGrant) -> str:
+        return str(obj.pk)[:8]
 
     @display(description=_("ends"))
     def ends(self, obj: OAuthDeviceGrant) -> SafeString:

@@ -40,7 +40,9 @@ class AddMemberForm(_RoleForm):
         label=_("First password"),
         required=False,
         max_length=200,
-        help_text=_("Only for a new account, at least 12 characters. Empty: the person cannot sign in with a password."),
+        help_text=_(
+            "Only for a new account, at least 12 characters. Empty: the person cannot sign in with a password."
+        ),
     )
 
     def command(self) -> c.AddMember:

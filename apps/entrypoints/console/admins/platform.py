@@ -70,6 +70,9 @@ class DueItemAdmin(PlatformAdmin):
     list_filter = ()
     show_fieldsets = ((None, {"fields": ("kind", "due", "leased", "tenant_id", "item_id")}),)
 
+    def name_of(self, obj: DueItem) -> str:
+        return f"{obj.kind} {obj.item_id}"
+
     @display(description=_("due"))
     def due(self, obj: DueItem) -> SafeString:
         return cells.when(obj.due_at)
@@ -84,6 +87,9 @@ class _SignIns(PlatformAdmin):
 
     keyset = ("-attempt_time", "-id")
     list_filter = ()
+
+    def name_of(self, obj: AccessAttempt | AccessFailureLog) -> str:
+        return cells.exactly(obj.attempt_time)
 
     @display(description=_("time"))
     def moment(self, obj: AccessAttempt | AccessFailureLog) -> SafeString:

@@ -98,6 +98,9 @@ class PrincipalLinkAdmin(ConsoleAdmin):
     add_fieldsets = ((None, {"fields": ("email", "kind", "user_id", "issuer", "subject")}),)
     show_fieldsets = ((None, {"fields": ("principal", "user", "made")}),)
 
+    def name_of(self, obj: PrincipalLink) -> str:
+        return f"{obj.principal} = {obj.user}"
+
     @display(description=_("linked"))
     def made(self, obj: PrincipalLink) -> SafeString:
         return cells.when(obj.created_at)

@@ -44,7 +44,9 @@ class SealedSecretAdmin(ConsoleAdmin):
     first_words = _("Client secrets, API keys and tokens rest here, sealed.")
     list_display = ("purpose", "table", "row_id", "version", "key_version", "changed")
     list_filter = (row_is("row", _("row id"), "row_id"),)
-    show_fieldsets = ((None, {"fields": ("purpose", "table", "row_id", "column", "version", "key_version", "changed")}),)
+    show_fieldsets = (
+        (None, {"fields": ("purpose", "table", "row_id", "column", "version", "key_version", "changed")}),
+    )
 
     @display(description=_("sealed"))
     def changed(self, obj: SealedSecret) -> SafeString:
@@ -58,6 +60,9 @@ class KeyRingCanaryAdmin(ConsoleAdmin):
     list_display = ("ring", "made")
     list_filter = ()
     show_fieldsets = ((None, {"fields": ("ring", "made")}),)
+
+    def name_of(self, obj: KeyRingCanary) -> str:
+        return obj.ring
 
     @display(description=_("made"))
     def made(self, obj: KeyRingCanary) -> SafeString:
