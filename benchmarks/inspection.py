@@ -11,9 +11,11 @@ import argparse
 import json
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from benchmarks.manifest import Manifest, Token
 
@@ -47,12 +49,43 @@ def typical_pages(manifest: Manifest, tokens: list[Token], provider: str | None 
     return statistics.median(touched)
 
 
+def plans_made(work: Callable[[], object]) -> int:
+    """How often PostgreSQL planned a statement, nested ones included, while this thread's connection did the work.
+
+    Needs `GRANT SET ON PARAMETER log_planner_stats` to the serving role.
+    """
+    from django.db import connection
+
+    notices: list[str] = []
+    connection.ensure_connection()
+    raw = connection.connection
+
+    def notice(diagnostic: psycopg.errors.Diagnostic) -> None:
+        notices.append(diagnostic.message_primary or "")
+
+    raw.add_notice_handler(notice)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET client_min_messages = log")
+            cursor.execute("SET log_planner_stats = on")
+        notices.clear()
+        work()
+        return sum("PLANNER STATISTICS" in text for text in notices)
+    finally:
+        raw.remove_notice_handler(notice)
+        with connection.cursor() as cursor:
+            cursor.execute("RESET log_planner_stats")
+            cursor.execute("RESET client_min_messages")
+
+
 def main() -> None:
     import django
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inspection")
     parser.add_argument("--manifest", type=Path, required=True)
-    manifest = Manifest.load(parser.parse_args().manifest)
+    parser.add_argument("--plans", action="store_true", help="count plans as well; see plans_made()")
+    options = parser.parse_args()
+    manifest = Manifest.load(options.manifest)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "identity_portal.settings")
     django.setup()
 
@@ -74,6 +107,8 @@ def main() -> None:
     with overheard() as heard:
         for token in tokens:
             Calls(manifest).fetch(token)
+    if options.plans:
+        found["plans"] = plans_made(lambda: [Calls(manifest).fetch(token) for token in (tokens * 100)[:100]])
     found["statement"] = heard[0][0]
     found["values"] = [as_variables(values) for _, values in heard]
     print(json.dumps(found))

@@ -53,7 +53,9 @@ class Load:
 def drive(url: str, requests: list[bytes], *, seconds: float, connections: int = CONNECTIONS) -> Load:
     """Replay the requests round and round on keep-alive connections, closed loop. Raises LoadFailed."""
     wrk = shutil.which("wrk")
-    text = _with_wrk(wrk, url, requests, seconds, connections) if wrk else _with_ours(url, requests, seconds, connections)
+    text = (
+        _with_wrk(wrk, url, requests, seconds, connections) if wrk else _with_ours(url, requests, seconds, connections)
+    )
     found = json.loads(text)
     if found["failed"] or not found["requests"]:
         raise LoadFailed(f"{found['failed']} of {found['requests']} requests failed")
@@ -77,7 +79,9 @@ def _with_wrk(wrk: str, url: str, requests: list[bytes], seconds: float, connect
 
 
 def _lua_text(raw: bytes) -> str:
-    return '"' + "".join(f"\\{byte:03d}" if byte < 32 or byte > 126 or byte in b'"\\' else chr(byte) for byte in raw) + '"'
+    return (
+        '"' + "".join(f"\\{byte:03d}" if byte < 32 or byte > 126 or byte in b'"\\' else chr(byte) for byte in raw) + '"'
+    )
 
 
 def _with_ours(url: str, requests: list[bytes], seconds: float, connections: int) -> str:

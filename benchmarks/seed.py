@@ -32,7 +32,6 @@ from benchmarks.manifest import (
     Token,
     agent_name,
     provider_name,
-    user_name,
 )
 
 HOT_TOKENS = 2_000
@@ -44,12 +43,16 @@ _TOKEN_LIFE = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class Size:
-    """How much to make. `crowd` gives one extra person connections at that many providers."""
+    """How much to make. `crowd` gives one extra person connections at that many providers.
+
+    Without `analyzed` the planner knows nothing of what was loaded, as on a service that has just grown.
+    """
 
     connections: int
     audit_records: int = 0
     tenants: int = 100
     crowd: int = 0
+    analyzed: bool = True
 
     @property
     def pairs_per_tenant(self) -> int:
@@ -75,7 +78,8 @@ def fill(size: Size, issuer: str, jwks_uri: str) -> Manifest:
             owner.execute("DROP TABLE bench_pair")
         if size.audit_records:
             _audit(owner, ids, size.audit_records)
-        owner.execute("VACUUM (ANALYZE)")
+        if size.analyzed:
+            owner.execute("VACUUM (ANALYZE)")
     return Manifest(
         issuer=issuer,
         tenants=made,
@@ -150,9 +154,7 @@ def _unchecked(owner: psycopg.Connection, tables: tuple[str, ...]) -> Iterator[N
         [list(tables)],
     ).fetchall()
     for table, name, _ in rows:
-        owner.execute(
-            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(sql.Identifier(table), sql.Identifier(name))
-        )
+        owner.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(sql.Identifier(table), sql.Identifier(name)))
     yield
     for table, name, definition in rows:
         owner.execute(
@@ -241,10 +243,13 @@ def _seal(owner: psycopg.Connection) -> None:
     table, column, purpose = "connections_connection", "access_token", "connection.access_token"
     rows = owner.execute("SELECT tenant_id, connection_id FROM bench_pair ORDER BY tenant_id").fetchall()
     keks: dict[UUID, Any] = {}
-    with owner.cursor() as cursor, cursor.copy(
-        'COPY vault_sealedsecret (tenant_id, id, "table", row_id, "column", version, purpose, key_version, blob, '
-        "created_at, updated_at) FROM STDIN (FORMAT BINARY)"
-    ) as copy:
+    with (
+        owner.cursor() as cursor,
+        cursor.copy(
+            'COPY vault_sealedsecret (tenant_id, id, "table", row_id, "column", version, purpose, key_version, blob, '
+            "created_at, updated_at) FROM STDIN (FORMAT BINARY)"
+        ) as copy,
+    ):
         copy.set_types(
             ["uuid", "uuid", "varchar", "uuid", "varchar", "int4", "varchar", "int4", "bytea", *["timestamptz"] * 2]
         )
@@ -280,19 +285,20 @@ def _tokens(owner: psycopg.Connection, tenants: list[Tenant], ids: list[UUID], c
     every = max(1, len(rows) // HOT_TOKENS)
     kept: list[Token] = []
     now = _now()
-    with owner.cursor() as cursor, cursor.copy(
-        "COPY authn_workloadtoken (tenant_id, id, digest, agent_id, principal_id, proof, tenant_epoch, agent_epoch, "
-        "principal_epoch, issued_at, expires_at) FROM STDIN (FORMAT BINARY)"
-    ) as copy:
+    with (
+        owner.cursor() as cursor,
+        cursor.copy(
+            "COPY authn_workloadtoken (tenant_id, id, digest, agent_id, principal_id, proof, tenant_epoch, agent_epoch, "
+            "principal_epoch, issued_at, expires_at) FROM STDIN (FORMAT BINARY)"
+        ) as copy,
+    ):
         copy.set_types(
             ["uuid", "uuid", "bytea", "uuid", "uuid", "varchar", *["int4"] * 3, "timestamptz", "timestamptz"]
         )
         for number, (tenant_id, agent_id, agent, principal_id, person) in enumerate(rows):
             text = tickets.mint(tickets.Kind.WORKLOAD_TOKEN, tenants[place[tenant_id]].account_id).reveal()
             digest = tickets.digest_of(tickets.Kind.WORKLOAD_TOKEN, text)
-            copy.write_row(
-                (tenant_id, uuid4(), digest, agent_id, principal_id, "jwt", 1, 1, 1, now, now + _TOKEN_LIFE)
-            )
+            copy.write_row((tenant_id, uuid4(), digest, agent_id, principal_id, "jwt", 1, 1, 1, now, now + _TOKEN_LIFE))
             if number % every == 0 or person == crowded:
                 kept.append(Token(tenant=place[tenant_id], text=text, agent=agent, user=person))
     return kept
@@ -315,7 +321,7 @@ def _audit(owner: psycopg.Connection, tenants: list[UUID], records: int) -> None
                 "gen_random_uuid(), now() - (%(records)s - n) * (interval '360 days' / %(records)s), "
                 "'credential.fetch_oauth', 'allowed', '', 'access_key', 'IPAKAAAAAAAABBBBBBBBBBBB', 'sigv4', "
                 "gen_random_uuid(), 'agent-' || n %% 10, 'p_' || md5(n::text) || '00000000', 'provider-' || n %% 5, "
-                "gen_random_uuid(), '{\"flow\": \"user_federation\", \"scopes\": [\"repo:read\"]}', "
+                'gen_random_uuid(), \'{"flow": "user_federation", "scopes": ["repo:read"]}\', '
                 "gen_random_uuid()::text, '127.0.0.1', sha256(n::text::bytea) "
                 "FROM generate_series(%(start)s::int, %(stop)s::int) AS n",
                 {
@@ -363,13 +369,18 @@ def main() -> None:
     parser.add_argument("--audit", type=int, default=0)
     parser.add_argument("--tenants", type=int, default=100)
     parser.add_argument("--crowd", type=int, default=0)
+    parser.add_argument("--unanalyzed", action="store_true")
     parser.add_argument("--issuer", required=True)
     parser.add_argument("--manifest", type=Path, required=True)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "identity_portal.settings")
     django.setup()
     size = Size(
-        connections=options.connections, audit_records=options.audit, tenants=options.tenants, crowd=options.crowd
+        connections=options.connections,
+        audit_records=options.audit,
+        tenants=options.tenants,
+        crowd=options.crowd,
+        analyzed=not options.unanalyzed,
     )
     fill(size, options.issuer, f"{options.issuer}/jwks").save(options.manifest)
 

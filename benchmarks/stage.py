@@ -74,6 +74,13 @@ class Stage:
                 )
             )
 
+    def let_count_plans(self) -> None:
+        """Let the serving role switch on the planner's statistics; delivered systems do not."""
+        with self.superuser() as connection:
+            connection.execute(
+                sql.SQL("GRANT SET ON PARAMETER log_planner_stats TO {}").format(sql.Identifier(postgres.APP))
+            )
+
     def settle(self) -> None:
         """Write everything out now, so that no checkpoint of the seed falls into a measurement."""
         with self.superuser() as connection:

@@ -22,11 +22,24 @@ def scrub(text: str) -> str:
     return _NET.sub(_MASK, text)
 
 
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {key: _scrubbed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(inner) for inner in value]
+    return value
+
+
 def _scrub_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = scrub(value)
+        event[key] = _scrubbed(value)
     return event
+
+
+# Frames of a sign-in hold the password: tracebacks without their local variables.
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure() -> None:
@@ -36,7 +49,7 @@ def configure() -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        _tracebacks,
         _scrub_event,
     ]
     structlog.configure(

@@ -60,6 +60,7 @@ ACTIONS: dict[str, str] = {
     "member.remove": "A person lost their role in the tenant.",
     "principal.link": "A portal account was linked to a principal.",
     "person.sign_in": "A person signed in to the portal.",
+    "person.sign_in_failed": "Somebody tried to sign in as this person and could not.",
     "tenancy.violation": "Work for one tenant named another tenant's object.",
 }
 

@@ -50,7 +50,7 @@ def record_sign_in(*, user: User | None, problem: str, request_id: str, source_i
     is not recorded: people type passwords into the wrong field.
     """
     operators.record(
-        action="authn.failure" if problem else "person.sign_in",
+        action="person.sign_in_failed" if problem else "person.sign_in",
         reason=problem,
         request_id=request_id,
         source_ip=source_ip,

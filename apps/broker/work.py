@@ -14,9 +14,9 @@ from django.db import DatabaseError, transaction
 from apps.agents.models import Agent
 from apps.audit import recorder
 from apps.authn.caller import Caller, CallerKind
-from apps.connections.models import Principal
+from apps.connections.models import Connection, Principal
 from apps.core import clock, names
-from apps.core.errors import NotAllowed, PortalError, Unauthenticated, Unavailable
+from apps.core.errors import NotAllowed, PortalError, SealBroken, Unauthenticated, Unavailable
 from apps.policy import facts
 from apps.policy.decide import Decision, Deny, key_may, role_may
 from apps.providers.models import Provider
@@ -180,7 +180,19 @@ class Work:
                 pass
 
     def refuse(self, refusal: PortalError) -> None:
+        if isinstance(refusal, SealBroken):
+            self.seal_broken(refusal, connection_id=self._entry.connection_id)
         self._close("denied", refusal.reason)
+
+    def seal_broken(self, broken: SealBroken, *, connection_id: UUID | None = None, **where: Any) -> None:
+        """Record that a sealed value did not open. A connection whose own token it was is taken out of service:
+        asking for it again would fail for ever, and somebody may have put it there."""
+        with self.look():
+            self.also("vault.integrity_failure", outcome="failed", reason=broken.reason, **where)
+            if connection_id is not None:
+                Connection.objects.filter(id=connection_id, status=Connection.Status.ACTIVE).update(
+                    status=Connection.Status.NEEDS_RECONSENT, status_reason=broken.reason
+                )
 
     def break_off(self, fault: Exception) -> None:
         self._close("failed", type(fault).__name__)

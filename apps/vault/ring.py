@@ -20,18 +20,28 @@ def key_ring() -> LocalFileKeyRing:
     return LocalFileKeyRing(settings.VAULT_ROOT_KEY_FILE)
 
 
+def lay_canary(using: str) -> None:
+    """Seal the known value into a new database. Only `migrate` does this: a process that serves, started with the
+    wrong key, must not be able to declare it the right one.
+    """
+    ring = key_ring()
+    with transaction.atomic(using=using):
+        if not KeyRingCanary.objects.using(using).exists():
+            KeyRingCanary.objects.using(using).create(ring=ring.key_id, blob=make_canary(ring))
+
+
 def ensure_ring_fits() -> None:
-    """Open the canary, or lay it down in an empty database.
+    """Open the canary.
 
     Raises Unavailable when the ring's key does not open what this database was sealed under: serving on would
     answer every fetch with an error, and sealing on would split the data between two keys.
     """
     ring = key_ring()
-    with transaction.atomic():
-        canary = KeyRingCanary.objects.order_by("created_at").first()
-        if canary is None:
-            KeyRingCanary.objects.get_or_create(ring=ring.key_id, defaults={"blob": make_canary(ring)})
-            return
+    canary = KeyRingCanary.objects.order_by("created_at").first()
+    if canary is None:
+        raise Unavailable(
+            "This database was not prepared for a key ring yet. Run `manage.py migrate`.", reason="key_ring_no_canary"
+        )
     try:
         check_canary(ring, bytes(canary.blob))
     except KeyRingProblem as wrong:

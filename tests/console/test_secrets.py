@@ -20,11 +20,39 @@ from tests.console.conftest import enter, make_person, open_browser
 from tests.support import rows, trail
 
 CANARY = "c4n4ry"
-SECRET_WORDS = ("secret", "token", "password", "code", "digest", "blob", "wrapped", "checksum", "nonce", "verifier",
-                "username", "post_data", "get_data", "claims", "state", "error", "body", "fingerprint")
+SECRET_WORDS = (
+    "secret",
+    "token",
+    "password",
+    "code",
+    "digest",
+    "blob",
+    "wrapped",
+    "checksum",
+    "nonce",
+    "verifier",
+    "username",
+    "post_data",
+    "get_data",
+    "claims",
+    "state",
+    "error",
+    "body",
+    "fingerprint",
+)
 # Not secrets, or not ours to overwrite.
-LEAVE = {"status", "state", "has_refresh_token", "workload_token_life_s", "source_refresh_token", "id_token",
-         "access_token", "code_challenge_method", "error", "locked_out"}
+LEAVE = {
+    "status",
+    "state",
+    "has_refresh_token",
+    "workload_token_life_s",
+    "source_refresh_token",
+    "id_token",
+    "access_token",
+    "code_challenge_method",
+    "error",
+    "locked_out",
+}
 
 
 def plant(row: Any) -> list[str]:
@@ -130,8 +158,13 @@ def test_an_access_keys_secret_is_shown_once_and_kept_nowhere(acme, owner):
     secret = made.content.decode().split('data-testid="secret-access-key">')[1].split("<")[0]
     (key,) = rows(acme, AccessKey, label="ci")
     assert key.key_id in made.content.decode() and len(secret) > 30
-    for path in ("/console/", "/console/authn/accesskey/", f"/console/authn/accesskey/{key.id}/change/",
-                 "/console/audit/auditrecord/", "/console/vault/sealedsecret/"):
+    for path in (
+        "/console/",
+        "/console/authn/accesskey/",
+        f"/console/authn/accesskey/{key.id}/change/",
+        "/console/audit/auditrecord/",
+        "/console/vault/sealedsecret/",
+    ):
         assert secret not in owner.get(path).content.decode()
     assert all(secret not in str(s.get_decoded()) for s in Session.objects.all())
     assert not any(secret in cookie.value for cookie in owner.cookies.values())

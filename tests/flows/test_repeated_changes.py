@@ -20,5 +20,5 @@ def test_create_delete_create_within_a_second_ends_with_the_agent_there(portal):
     with pytest.raises(ClientError) as refused:
         client.get_workload_identity(name="bot")
     assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
-    made = [r for r in trail(tenant, action="agent.create", outcome="allowed")]
+    made = trail(tenant, action="agent.create", outcome="allowed")
     assert len(made) == 4

@@ -62,7 +62,7 @@ def test_every_refusal_is_the_same_page(world, browser, email, password):
     assert answer.status_code == 403 and SORRY in answer.content.decode()
     assert live.SESSION_COOKIE_NAME not in browser.cookies
     (noted,) = OperatorRecord.objects.filter(request_id=answer.headers["X-Request-Id"])
-    assert (noted.action, noted.reason) == ("authn.failure", "password_refused")
+    assert (noted.action, noted.reason) == ("person.sign_in_failed", "password_refused")
     assert sign_in(browser, world, "dana").status_code == 303
 
 

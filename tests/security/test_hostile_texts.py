@@ -58,7 +58,9 @@ def test_G2_no_text_anywhere_is_answered_with_a_server_error(lab: Lab, operation
     spec = CONTRACT.operations[operation]
     found = list(places(spec.plane, spec.input.name)) if spec.input else []
     # The vendors' settings are all alike: one of each kind will do.
-    found = [p for p in found if len(p) < 2 or p[0] != "oauth2ProviderConfigInput" or p[1].startswith(("custom", "git"))]
+    found = [
+        p for p in found if len(p) < 2 or p[0] != "oauth2ProviderConfigInput" or p[1].startswith(("custom", "git"))
+    ]
     members = SUCCEEDS[operation](lab) if found else {}
     for path in found:
         for kind, text in HOSTILE.items():

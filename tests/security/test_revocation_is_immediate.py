@@ -133,7 +133,7 @@ def test_T043_a_renewal_under_way_does_not_release_what_was_taken_away_meanwhile
     flow = bound.connect()
     old = must(bound.ask(flow.wat))["accessToken"]
     oracle.execute("UPDATE connections_connection SET refresh_after = now() WHERE tenant_id = %s", bound.tenant.id)
-    switch(bound.client, slow_ms=700)
+    switch(bound.client, slow_ms=1200)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(bound.ask, flow.wat)
         _until_asked(bound)

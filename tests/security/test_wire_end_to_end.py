@@ -80,8 +80,9 @@ def test_T030_another_key_or_tenant_does_not_get_the_kept_answer(lab: Lab, neigh
     must(lab.wire.call(CREATE, {"name": name}, invocation=invocation))
     other_key = lab.key(full_access=True)
     denied(other_key.call(CREATE, {"name": name}, invocation=invocation), 409, "ConflictException")
-    assert must(neighbour.wire.call(CREATE, {"name": name}, invocation=invocation))["workloadIdentityArn"] != (
-        must(lab.wire.call(GET, {"name": name}))["workloadIdentityArn"]
+    assert (
+        must(neighbour.wire.call(CREATE, {"name": name}, invocation=invocation))["workloadIdentityArn"]
+        != (must(lab.wire.call(GET, {"name": name}))["workloadIdentityArn"])
     )
 
 
@@ -247,7 +248,11 @@ def test_T040_a_method_in_the_query_or_body_is_refused(lab: Lab) -> None:
     ["X-Tenant-Id", "X_Tenant_Id", "X-Amzn-Account", "X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Real-IP"],
 )
 def test_T090_no_header_names_a_tenant_or_an_address(lab: Lab, neighbour: Lab, header: str) -> None:
-    value = {"X-Forwarded-For": "1.2.3.4, 5.6.7.8", "Forwarded": "for=1.2.3.4;host=evil.example", "X-Real-IP": "1.2.3.4"}
+    value = {
+        "X-Forwarded-For": "1.2.3.4, 5.6.7.8",
+        "Forwarded": "for=1.2.3.4;host=evil.example",
+        "X-Real-IP": "1.2.3.4",
+    }
     name = f"spoofed-{lab.new_user()}"
     with oracle.watching(lab.tenant, neighbour.tenant) as watch:
         request = lab.wire.sign(CREATE, {"name": name}).with_line(header, value.get(header, neighbour.tenant.slug))

@@ -83,7 +83,9 @@ def test_T042_a_token_ends_on_the_second(lab: Lab, fast: bool) -> None:
     wat = lab.wat()
     digest = tickets.digest_of(tickets.Kind.WORKLOAD_TOKEN, wat)
     name = "weather" if fast else "not-there"
-    expires_at = lab.rows("SELECT expires_at FROM authn_workloadtoken WHERE digest = %s AND tenant_id = %s", digest)[0][0]
+    expires_at = lab.rows("SELECT expires_at FROM authn_workloadtoken WHERE digest = %s AND tenant_id = %s", digest)[0][
+        0
+    ]
     assert expires_at - clock.now() <= timedelta(hours=1)
     with time_machine.travel(expires_at - timedelta(seconds=1), tick=False):
         assert lab.ask_api_key(wat, wire=here, name=name).status == (200 if fast else 404)
@@ -206,13 +208,17 @@ def test_T044_a_user_id_never_equals_a_proven_subject(own_lab: Lab) -> None:
     lab = own_lab
     members = SUCCEEDS["GetWorkloadAccessTokenForJWT"](lab)
     wat = must(lab.wire.call("GetWorkloadAccessTokenForJWT", members))["workloadAccessToken"]
-    issuer, subject = lab.rows("SELECT issuer, subject FROM connections_principal WHERE kind='jwt' AND tenant_id = %s")[0]
+    issuer, subject = lab.rows("SELECT issuer, subject FROM connections_principal WHERE kind='jwt' AND tenant_id = %s")[
+        0
+    ]
     asked = must(lab.ask(wat, resourceOauth2ReturnUrl="http://127.0.0.1:9/cb"))
     agent_id = lab.rows("SELECT id FROM agents_agent WHERE tenant_id = %s")[0][0]
     for pretender in (subject, f"{issuer}:{subject}", f"jwt:({issuer}, {subject})", str(agent_id)):
         reply = lab.ask(lab.wat(pretender), sessionUri=asked["sessionUri"])
         denied(reply, 403, "AccessDeniedException")
-    kinds = lab.rows("SELECT kind, count(*) FROM connections_principal WHERE subject = %s AND tenant_id = %s GROUP BY 1", subject)
+    kinds = lab.rows(
+        "SELECT kind, count(*) FROM connections_principal WHERE subject = %s AND tenant_id = %s GROUP BY 1", subject
+    )
     assert sorted(kinds) == [("jwt", 1), ("uid", 1)]
 
 
@@ -259,7 +265,9 @@ def test_T046_a_workload_token_opens_nothing_but_what_it_is_for(lab: Lab) -> Non
         page = requests.get(url + path, headers=bearer, timeout=20, allow_redirects=False)
         assert page.status_code in (302, 303) and "?next=" in page.headers["location"], path
     for path in ("/o/introspect/", "/o/token/", "/oauth2/introspect", "/introspect/"):
-        assert requests.post(url + path, headers=bearer, json={"token": wat}, timeout=20).status_code in (401, 404), path
+        assert requests.post(url + path, headers=bearer, json={"token": wat}, timeout=20).status_code in (401, 404), (
+            path
+        )
     for path in (f"/connect/{wat}", f"/connect/callback/{wat}"):
         assert requests.get(url + path, timeout=20).status_code == 404, path
 
@@ -305,7 +313,9 @@ def test_T046_nothing_else_passes_for_a_workload_token(lab: Lab) -> None:
     answers = set()
     for name, text in wrong.items():
         for attempt in (lab.ask, lab.ask_api_key):
-            with lab.refuses({"ticket_malformed", "ticket_checksum", "workload_token_unknown", "workload_token_foreign"}):
+            with lab.refuses(
+                {"ticket_malformed", "ticket_checksum", "workload_token_unknown", "workload_token_foreign"}
+            ):
                 reply = attempt(text)
             assert (reply.status, reply.code) == UNAUTHORIZED, name
             answers.add(reply.body)

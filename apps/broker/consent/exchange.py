@@ -43,8 +43,16 @@ def exchange(session: ConsentSession, code: Secret, work: Work) -> Connection:
         refresh_after=refresh_after(asked_at, tokens.expires_at),
         granted_scopes=tokens.granted_scopes,
     )
-    with work.look():
-        return _store(session, new, work)
+    try:
+        with work.look():
+            # The provider may have taken seconds: the right to ask, and what the request rests on, may be gone.
+            if ended := work.ended():
+                raise ended
+            return _store(session, new, work)
+    except PortalError as refused:
+        with work.look():
+            fail(session, refused.reason.removeprefix("consent_"), work, reason=refused.reason)
+        raise
 
 
 def fail(session: ConsentSession, problem: str, work: Work, *, reason: str) -> None:

@@ -9,6 +9,8 @@ from apps.connections.models import ConsentSession
 from apps.core import tickets
 from apps.core.errors import NotFound, Unauthenticated
 from apps.core.secret import Secret
+from apps.tenants.models import Tenant
+from apps.tenants.scope import current_tenant_id
 
 _GONE = {
     ConsentSession.Status.COMPLETED: "used",
@@ -55,7 +57,9 @@ def load_open(ticket: Secret, work: Work, *, lock: bool = False) -> ConsentSessi
 
 
 def check_world(session: ConsentSession) -> None:
-    """What the request rests on must still be as it was. Raises NotAllowed."""
+    """What the request rests on must still be as it was. Raises NotAllowed, NotFound for an ended tenant."""
+    if Tenant.objects.values_list("status", flat=True).get(id=current_tenant_id()) != Tenant.Status.ACTIVE:
+        raise missing()
     if session.agent.status != "active":
         raise problems.refusal("agent_suspended")
     if session.provider.status != "active":

@@ -20,7 +20,15 @@ from apps.connections import sessions
 from apps.connections.models import Connection, ConsentSession
 from apps.connections.params import RequestParams
 from apps.core import clock, names, tickets
-from apps.core.errors import Invalid, NotAllowed, NotSupported, PortalError, Unauthenticated, UpstreamUnavailable
+from apps.core.errors import (
+    Invalid,
+    NotAllowed,
+    NotSupported,
+    PortalError,
+    SealBroken,
+    Unauthenticated,
+    UpstreamUnavailable,
+)
 from apps.core.secret import Secret
 from apps.policy.bindings import BindingFacts
 from apps.providers.models import Provider
@@ -127,6 +135,8 @@ def _release(
         except (UpstreamUnavailable, PortalError) as failed:
             if not renewal.still_valid(row):
                 raise
+            if isinstance(failed, SealBroken):
+                work.seal_broken(failed, renewal_of=str(row.id))
             work.note(renewal_failed=failed.reason)
             result = renewal.Renewed(by_us=False)
         lost = isinstance(result, renewal.ConsentLost)
@@ -150,10 +160,10 @@ def release_now(row: Connection, command: c.FetchOAuthToken, work: Work) -> c.To
         if provider.config_version != current.provider_config_version:
             return None
         facts.require_granted_below_ceiling(current.granted_scopes, bound)
+        work.note(connection_id=current.id)
         token = open_at(table="connections_connection", row_id=current.id, column="access_token")
         if token is None:
             return None
-        work.note(connection_id=current.id)
         return c.TokenReleased(access_token=Secret(token.reveal()))
 
 

@@ -73,7 +73,7 @@ def _open(blob: bytes, at: Address, action: str, caller: Caller, **noted: Any) -
         with work.look():
             work.also("credential.release_failed", outcome="failed", reason=broken.reason, call=action)
             if isinstance(broken, SealBroken):
-                work.also("vault.integrity_failure", outcome="failed", reason=broken.reason, row=str(at.row_id))
+                work.seal_broken(broken, connection_id=noted.get("connection_id"), row=str(at.row_id))
         log.error("release_failed", reason=broken.reason, request_id=caller.request_id, row=str(at.row_id))
         raise ReleaseFailed(broken) from broken
 

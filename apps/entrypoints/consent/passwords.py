@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.contrib import auth
 from django.http import HttpRequest
 
+from apps.entrypoints.consent.http import source_ip
 from apps.tenants.models import User
 
 REFUSED = "password_refused"
@@ -47,7 +48,8 @@ def _bare(request: HttpRequest) -> HttpRequest:
     bare = HttpRequest()
     bare.method = "POST"
     bare.path = bare.path_info = "/signin/"
-    bare.META = {
-        name: request.META[name] for name in ("REMOTE_ADDR", "HTTP_USER_AGENT", "HTTP_ACCEPT") if name in request.META
-    }
+    bare.META = {name: request.META[name] for name in ("HTTP_USER_AGENT", "HTTP_ACCEPT") if name in request.META}
+    address = source_ip(request)
+    if address is not None:
+        bare.META["REMOTE_ADDR"] = address
     return bare

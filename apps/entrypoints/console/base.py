@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -204,6 +204,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
     ) -> HttpResponse:
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
+        if "_saveasnew" in request.POST:
+            raise BadRequest("Django would turn this change into an addition")
         target = None
         if object_id is not None:
             target = self.get_object(request, unquote(object_id))
@@ -269,6 +271,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]
         target = self.get_object(request, unquote(object_id))
         if target is None:
             raise Http404
+        if not self.has_delete_permission(request, target):
+            raise PermissionDenied
         if request.method in ("GET", "HEAD"):
             return self._confirm(request, target)
         if request.method != "POST":

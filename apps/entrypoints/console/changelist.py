@@ -60,7 +60,8 @@ class KeysetChangeList(ChangeList):
 
 
 def _cursor(row: Model, keyset: tuple[str, ...]) -> str:
-    values = [row._meta.get_field(name.lstrip("-")).value_to_string(row) for name in keyset]
+    fields: list[Any] = [row._meta.get_field(name.lstrip("-")) for name in keyset]
+    values = [field.value_to_string(row) for field in fields]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
@@ -70,8 +71,8 @@ def _beyond(model: type[Model], keyset: tuple[str, ...], cursor: str) -> Q:
         texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(texts, list) or len(texts) != len(keyset) or not all(isinstance(t, str) for t in texts):
             raise ValueError
-        fields = [model._meta.get_field(name.lstrip("-")) for name in keyset]
-        values = [field.to_python(text) for field, text in zip(fields, texts, strict=True)]  # type: ignore[union-attr]
+        fields: list[Any] = [model._meta.get_field(name.lstrip("-")) for name in keyset]
+        values = [field.to_python(text) for field, text in zip(fields, texts, strict=True)]
     except (ValueError, ValidationError, binascii.Error, RecursionError) as bad:
         raise IncorrectLookupParameters from bad
     found, same = Q(), Q()

@@ -93,8 +93,8 @@ class Refusable(forms.BaseForm):
                 self.add_error(field, problem.message)
                 named = True
         if not named:
-            field = _AT_BY_REASON.get(refusal.reason)
-            self.add_error(field if field in self.fields else None, refusal.public)
+            by_reason = _AT_BY_REASON.get(refusal.reason)
+            self.add_error(by_reason if by_reason in self.fields else None, refusal.public)
 
 
 class CommandForm(Refusable, _ModelForm):

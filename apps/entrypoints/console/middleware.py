@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, resolve, reverse
@@ -41,7 +41,7 @@ class TenantMiddleware:
         request.sensitive_post_parameters = "__ALL__"  # type: ignore[attr-defined]
         try:
             response = self._answer(request)
-        except (PermissionDenied, Http404, SuspiciousOperation) as refusal:
+        except (PermissionDenied, Http404, SuspiciousOperation, BadRequest) as refusal:
             refused = self.process_exception(request, refusal)
             if not isinstance(refused, TemplateResponse):
                 raise
@@ -59,7 +59,7 @@ class TenantMiddleware:
                 return _refused(request, 403)
             case Http404():
                 return _refused(request, 404)
-            case SuspiciousOperation():
+            case SuspiciousOperation() | BadRequest():
                 return _refused(request, 400)
         return None
 

@@ -33,19 +33,19 @@ _LOOK = {
     "sidebar_command_search": True,
     "sidebar_show_all_applications": False,
 }
-# An accent of our own; the rest follows unfold's defaults, light and dark.
+# The accent of the portal's public pages; the rest follows unfold's defaults, light and dark.
 _PRIMARY = {
-    "50": "oklch(97% .014 236)",
-    "100": "oklch(93.6% .032 236)",
-    "200": "oklch(88.2% .059 238)",
-    "300": "oklch(80.9% .105 240)",
-    "400": "oklch(70.7% .145 243)",
-    "500": "oklch(60.5% .15 246)",
-    "600": "oklch(50.5% .145 249)",
-    "700": "oklch(44.5% .13 250)",
-    "800": "oklch(38.5% .105 251)",
-    "900": "oklch(33.5% .08 252)",
-    "950": "oklch(25% .06 253)",
+    "50": "#eef0fc",
+    "100": "#e2e5fb",
+    "200": "#cdd2f7",
+    "300": "#aab1f0",
+    "400": "#8c95ea",
+    "500": "#5563d6",
+    "600": "#3d4cc4",
+    "700": "#2f3ca6",
+    "800": "#28328a",
+    "900": "#232b6e",
+    "950": "#171c48",
 }
 
 
@@ -101,7 +101,7 @@ class PortalAdminSite(UnfoldAdminSite):
         return redirect(settings.LOGOUT_REDIRECT_URL)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        context = super().each_context(request)
+        context: dict[str, Any] = super().each_context(request)
         here = desk(request)
         context.update(_LOOK)
         context["colors"] = {**context["colors"], "primary": _PRIMARY}

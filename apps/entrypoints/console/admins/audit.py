@@ -52,8 +52,7 @@ class AuditRecordAdmin(ConsoleAdmin):
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """Names of the people who acted, in one look-up."""
-        ids = {row.actor for row in rows if row.actor_kind == "person" and _is_id(row.actor)}
-        names = {str(user.id): str(user) for user in User.objects.filter(id__in=ids)} if ids else {}
+        names = _names(rows)
         for row in rows:
             row.actor_words = names.get(row.actor, "")
 
@@ -73,11 +72,12 @@ class AuditRecordAdmin(ConsoleAdmin):
     def result(self, obj: AuditRecord) -> SafeString:
         return cells.pill(obj.outcome, obj.get_outcome_display())
 
-    @display(description=_("actor"))
+    @display(description=_("who"))
     def who(self, obj: AuditRecord) -> SafeString | str:
-        if not hasattr(obj, "actor_words"):
-            self.prepare_rows(None, [obj])  # type: ignore[arg-type]
-        return str(obj.actor_words) if obj.actor_words else cells.mono(obj.actor)
+        words = getattr(obj, "actor_words", None)
+        if words is None:  # on the event's own page
+            words = _names([obj]).get(obj.actor, "")
+        return words or cells.mono(obj.actor)
 
     @display(description=_("on behalf of"))
     def behalf(self, obj: AuditRecord) -> SafeString:
@@ -99,6 +99,12 @@ class AuditRecordAdmin(ConsoleAdmin):
     @display(description=_("content digest"))
     def fingerprint(self, obj: AuditRecord) -> SafeString:
         return cells.mono(bytes(obj.digest).hex() if obj.digest else "")
+
+
+def _names(rows: list[Any]) -> dict[str, str]:
+    """Who the people among the actors are."""
+    ids = {row.actor for row in rows if row.actor_kind == "person" and _is_id(row.actor)}
+    return {str(user.id): str(user) for user in User.objects.filter(id__in=ids)} if ids else {}
 
 
 def _is_id(text: str) -> bool:

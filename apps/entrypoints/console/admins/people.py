@@ -20,16 +20,20 @@ from apps.policy.permissions import ROLE_ACTIONS
 from apps.tenants.models import Membership
 
 
+def above(request: HttpRequest, role: str) -> bool:
+    """May this role do anything that the person asking may not?"""
+    here = desk(request)
+    return not ROLE_ACTIONS[role] <= ROLE_ACTIONS.get(here.role if here else "", frozenset())
+
+
 class _RoleForm(CommandForm):
     role = choice(Membership.Role.choices, label=_("Role"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        here = desk(self.request)
-        own = ROLE_ACTIONS.get(here.role if here else "", frozenset())
         # Nobody gives a role above their own. The broker proves it again.
         self.fields["role"].choices = [  # type: ignore[attr-defined]
-            (role, words) for role, words in Membership.Role.choices if ROLE_ACTIONS[role] <= own
+            (role, words) for role, words in Membership.Role.choices if not above(self.request, role)
         ]
 
 
@@ -93,6 +97,13 @@ class MemberAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         # A platform table: no row security here, this line is the wall.
         return Membership.objects.filter(tenant_id=tenant_of(request).id).select_related("user")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nor does anybody take such a role away."""
+        return super().has_change_permission(request) and (obj is None or not above(request, obj.role))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request) and (obj is None or not above(request, obj.role))
 
     def removal(self, request: HttpRequest, target: Membership) -> c.RemoveMember:
         return c.RemoveMember(user_id=target.user_id)

@@ -101,11 +101,12 @@ class ProviderAdmin(ConsoleAdmin):
             if request.GET.get("kind") == API_KEY.value:
                 return ((None, {"fields": ("name", "api_key")}),)
             return ((None, {"fields": ("name", *_CLIENT)}), (_("Authorization server"), {"fields": _SERVER}))
-        facts = ("name", "kind", "state", "arn", "secret", "tag_list", "made", "changed")
+        callback = ("callback",) if obj.kind == OAUTH2.value else ()
+        facts = ("name", "kind", "state", *callback, "arn", "secret", "tag_list", "made", "changed")
         editing = self.has_change_permission(request, obj)
         if obj.kind == API_KEY.value:
             return ((None, {"fields": facts}), *([(_("Replace the key"), {"fields": ("api_key",)})] if editing else ()))
-        shown = ((None, {"fields": facts}), (_("Callback URL"), {"fields": ("callback",)}))
+        shown = ((None, {"fields": facts}),)
         if not editing:
             return (*shown, (_("Client"), {"fields": ("vendor_name", "client_id", "servers", "elsewhere")}))
         return (
@@ -149,7 +150,7 @@ class ProviderAdmin(ConsoleAdmin):
             return str(_("none"))
         return format_html("{} · {} {}", _("sealed"), _("last replaced"), cells.when(sealed.updated_at))
 
-    @display(description=_("register this at the provider"))
+    @display(description=_("callback URL, to register there"))
     def callback(self, obj: Provider) -> SafeString:
         if obj.callback_id is None:
             return cells.empty()
