@@ -17,7 +17,7 @@ from apps.authn.models import AnsweredRequest
 from apps.authn.rate_limits import RateLimited, counters
 from apps.authn.sigv4 import ParsedAuthorization, RawRequest
 from apps.broker.work import Work
-from apps.core.errors import Conflict, NotSupported, PortalError, Throttled, Unauthenticated
+from apps.core.errors import Conflict, NotSupported, PortalError, SealBroken, Throttled, Unauthenticated
 from apps.tenants.scope import tenant_scope
 
 REPLAY_WINDOW = timedelta(minutes=10)
@@ -160,8 +160,7 @@ def once(
 
     Clients retry with a new signature but the same `amz-sdk-invocation-id`; a captured request repeats the
     signature. Raises Conflict while the first call is still running, Throttled for a signature that comes back under
-    another invocation id, Unauthenticated for a key that has ended
-    since the first call.
+    another invocation id, Unauthenticated for a key that has ended since the first call.
     """
     prints = _fingerprints(signed, request, operation)
     tenant_id = signed.caller.tenant_id

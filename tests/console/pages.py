@@ -62,7 +62,7 @@ def platform_row(label: str, tenant: Any, user: Any) -> Any:
                 [OperatorRecord(action="authn.failure", reason="test", request_id="r")]
             )[0]
         case "vault.KeyRingCanary":
-            return KeyRingCanary.objects.first() or KeyRingCanary.objects.create(ring="test", blob=b"x")
+            return KeyRingCanary.objects.get()  # laid by migrate; the service itself cannot make one
         case "axes.AccessAttempt":
             return AccessAttempt.objects.create(
                 username=user.email, ip_address="192.0.2.1", user_agent="x", failures_since_start=1

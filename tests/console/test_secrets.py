@@ -55,6 +55,10 @@ LEAVE = {
 }
 
 
+# Append-only, or in use by the running suite: their secret columns are looked for as they are.
+UNTOUCHED = {"audit.AuditRecord", "audit.OperatorRecord", "tenants.Tenant", "tenants.User", "vault.KeyRingCanary"}
+
+
 def plant(row: Any) -> list[str]:
     """Write a canary into every column of the row that is a secret, or is called like one."""
     planted: dict[str, Any] = {}
@@ -86,7 +90,7 @@ def test_T101_no_page_of_any_table_shows_a_secret_column(label, acme):
     staff_user = make_person(staff=True)
     with tenant_scope(acme.id):
         row = pages.row_of(label, acme, make_person(acme))
-        if label not in ("audit.AuditRecord", "audit.OperatorRecord", "tenants.Tenant", "tenants.User"):
+        if label not in UNTOUCHED:
             plant(row)
     if label == "tenants.User":  # but not the one who looks: a changed password ends their session
         plant(row)
@@ -101,6 +105,8 @@ def test_T101_no_page_of_any_table_shows_a_secret_column(label, acme):
             answer = browser.get(address)
             assert answer.status_code in (200, 403), address
             assert_clean(answer, address)
+            if label == "vault.KeyRingCanary":
+                assert bytes(row.blob).hex() not in answer.content.decode()
             seen += answer.status_code == 200
     assert seen >= 2
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.security.lab import Lab
+from tests.security.lab import Lab, log_of
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,14 @@ def _owners_connection() -> Iterator[None]:
     if oracle.owner.cache_info().currsize:
         oracle.owner().close()
         oracle.owner.cache_clear()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show the faults the portal logged during a failed test."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    portal = getattr(item, "funcargs", {}).get("portal")
+    if report.failed and portal is not None:
+        lines = log_of(portal).splitlines()
+        report.sections.append(("portal log", "\n".join(line[:3000] for line in lines[-5:])))

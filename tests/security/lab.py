@@ -251,3 +251,10 @@ def _stopping(browser: Any, prefix: str) -> Iterator[None]:
 
 def host(url: str) -> str:
     return urlsplit(url).netloc
+
+
+def log_of(portal: Any) -> str:
+    """What the portal's processes wrote so far; the fixture's file has no name any more, the process still has it."""
+    from pathlib import Path
+
+    return Path(f"/proc/{portal.pid}/fd/1").read_text(errors="replace")

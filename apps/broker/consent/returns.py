@@ -142,7 +142,8 @@ def _same_browser(session: ConsentSession, browser: Secret | None) -> bool:
 
 def _check_world(session: ConsentSession, work: Work) -> None:
     try:
-        loading.check_world(session)
+        with work.look():
+            loading.check_world(session)
     except PortalError as changed:
         with work.look():
             row = sessions.by_id(session.id, lock=True)
