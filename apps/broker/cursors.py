@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.core import signing
 
+from apps.broker.contracts import Page
 from apps.core.errors import Invalid
 
 _SALT = "portal.cursor.v1"
@@ -26,3 +29,19 @@ def read(tenant_id: UUID, kind: str, cursor: str) -> str:
             "cursor", "This page token is not valid. Start the list again without one.", reason="cursor_invalid"
         ) from bad
     return data["a"]
+
+
+def paged(
+    tenant_id: UUID,
+    kind: str,
+    *,
+    cursor: str | None,
+    limit: int,
+    fetch: Callable[[str, int], Sequence[Any]],
+    show: Callable[[Any], Any],
+) -> Page:
+    """One page of a list in order of name. `fetch(after, limit)` gives one row more than asked where there is more."""
+    rows = fetch(read(tenant_id, kind, cursor) if cursor else "", limit)
+    shown = rows[:limit]
+    more = write(tenant_id, kind, shown[-1].name) if len(rows) > limit else None
+    return Page(items=tuple(show(row) for row in shown), cursor=more)

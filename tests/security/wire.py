@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -74,7 +75,9 @@ class Signed:
             connection.putrequest(self.method, self.target, skip_host=True, skip_accept_encoding=True)
             for name, value in self.lines:
                 connection.putheader(name, value)
-            connection.endheaders(self.body or None)
+            # A body that is too large is answered before it was read.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.endheaders(self.body or None)
             answer = connection.getresponse()
             return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:

@@ -84,8 +84,11 @@ def forget_secrets_of(**owner: object) -> int:
 def list_(command: c.ListAgents, work: Work) -> c.Page:
     with work.change():
         work.require(names.DIRECTORY)
-        after = cursors.read(work.caller.tenant_id, "agents", command.cursor) if command.cursor else ""
-        rows = queries.page(after=after, limit=command.limit)
-        shown = rows[: command.limit]
-        more = cursors.write(work.caller.tenant_id, "agents", shown[-1].name) if len(rows) > command.limit else None
-        return c.Page(items=tuple(_view(a, work) for a in shown), cursor=more)
+        return cursors.paged(
+            work.caller.tenant_id,
+            "agents",
+            cursor=command.cursor,
+            limit=command.limit,
+            fetch=lambda after, limit: queries.page(after=after, limit=limit),
+            show=lambda row: _view(row, work),
+        )

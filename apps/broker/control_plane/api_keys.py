@@ -80,9 +80,11 @@ def delete(command: c.DeleteApiKeyProvider, work: Work) -> None:
 def list_(command: c.ListApiKeyProviders, work: Work) -> c.Page:
     with work.change():
         work.require(names.VAULT)
-        tenant = work.caller.tenant_id
-        after = cursors.read(tenant, "api_keys", command.cursor) if command.cursor else ""
-        rows = queries.page(_KIND, after=after, limit=command.limit)
-        shown = rows[: command.limit]
-        more = cursors.write(tenant, "api_keys", shown[-1].name) if len(rows) > command.limit else None
-        return c.Page(items=tuple(_view(row, work) for row in shown), cursor=more)
+        return cursors.paged(
+            work.caller.tenant_id,
+            "api_keys",
+            cursor=command.cursor,
+            limit=command.limit,
+            fetch=lambda after, limit: queries.page(_KIND, after=after, limit=limit),
+            show=lambda row: _view(row, work),
+        )

@@ -144,9 +144,11 @@ def delete(command: c.DeleteOAuthProvider, work: Work) -> None:
 def list_(command: c.ListOAuthProviders, work: Work) -> c.Page:
     with work.change():
         work.require(names.VAULT)
-        tenant = work.caller.tenant_id
-        after = cursors.read(tenant, "oauth_providers", command.cursor) if command.cursor else ""
-        rows = queries.page(_KIND, after=after, limit=command.limit)
-        shown = rows[: command.limit]
-        more = cursors.write(tenant, "oauth_providers", shown[-1].name) if len(rows) > command.limit else None
-        return c.Page(items=tuple(view(row, work) for row in shown), cursor=more)
+        return cursors.paged(
+            work.caller.tenant_id,
+            "oauth_providers",
+            cursor=command.cursor,
+            limit=command.limit,
+            fetch=lambda after, limit: queries.page(_KIND, after=after, limit=limit),
+            show=lambda row: view(row, work),
+        )

@@ -43,18 +43,7 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
         provider_name=command.provider, flow=command.flow.value, scopes=sorted(command.scopes), forced=command.force
     )
     with work.look():
-        proven = facts.prove(command.workload_token, work)
-        work.require(
-            names.DIRECTORY, names.agent(proven.agent.name), names.VAULT, names.oauth_provider(command.provider)
-        )
-        facts.require_own_agent(proven.agent, work)
-        provider = facts.provider("oauth2", command.provider, work)
-        if command.flow is c.Flow.ON_BEHALF_OF:
-            raise NotSupported(
-                "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.",
-                reason="obo_unsupported",
-            )
-        bound = facts.require_binding(proven, provider, flow=command.flow.value, scopes=command.scopes)
+        proven, provider, bound = _allowed(command, work)
     if command.flow is c.Flow.M2M:
         return machine.fetch(command, work, proven, provider)
     if proven.principal.kind == "self":
