@@ -72,6 +72,21 @@ _ADMIN = {
 } | _DEVELOP
 _OWNER = _ADMIN | {"tenant.update"}
 
+# What a key may be given by a person of this role, as names on the wire. Agents' own calls can be given by whoever
+# may make keys; naming unproven people (GetWorkloadAccessTokenForUserId) only by an owner.
+_AGENT_CALLS = {
+    "GetWorkloadAccessToken",
+    "GetWorkloadAccessTokenForJWT",
+    "GetResourceOauth2Token",
+    "GetResourceApiKey",
+    "CompleteResourceTokenAuth",
+}
+GRANTABLE: dict[str, frozenset[str]] = {
+    "tenant_owner": frozenset(PERMISSION.values()),
+    "platform_admin": frozenset(PERMISSION.values()),
+    "tenant_admin": frozenset({PERMISSION[a] for a in _ADMIN if a in PERMISSION} | _AGENT_CALLS),
+}
+
 # The roles of tenants.models.Membership.Role, as words: this module stays free of Django.
 ROLE_ACTIONS: dict[str, frozenset[str]] = {
     "tenant_owner": frozenset(_OWNER),

@@ -12,7 +12,8 @@ from apps.broker.work import Work
 from apps.core import names
 from apps.core.errors import Invalid, NotAllowed, NotFound
 from apps.policy import facts
-from apps.policy.permissions import PERMISSION, SERVICE
+from apps.policy.decide import matches
+from apps.policy.permissions import GRANTABLE, PERMISSION, SERVICE
 from apps.vault import storing
 
 _MAX_GRANTS = 100
@@ -34,15 +35,31 @@ def _check(grants: tuple[tuple[str, str], ...]) -> None:
             raise Invalid.field("grants", "A resource is an ARN pattern or *.", reason="grant_invalid")
 
 
+def _require_holds(command: c.CreateAccessKey, work: Work) -> None:
+    """Nobody gives what they do not hold, a wildcard counting for all it matches. Raises NotAllowed."""
+    if work.caller.kind is not CallerKind.PERSON:
+        return
+    role = facts.role_of(work.caller.row_id, work.caller.tenant_id) if work.caller.row_id else None
+    holds = GRANTABLE.get(role or "", frozenset())
+    every = frozenset(PERMISSION.values())
+    asked = (
+        every
+        if command.full_access
+        else frozenset(name for name in every for action, _ in command.grants if matches(action, f"{SERVICE}:{name}"))
+    )
+    if not asked <= holds:
+        raise NotAllowed(
+            "Only an owner can make a key that may do this: " + ", ".join(sorted(asked - holds)[:3]) + ".",
+            reason="grant_above_own",
+        )
+
+
 @handles(c.CreateAccessKey)
 def create(command: c.CreateAccessKey, work: Work) -> c.NewAccessKey:
     with work.change():
         work.require(names.VAULT)
         _check(command.grants)
-        if command.full_access and work.caller.kind is CallerKind.PERSON:
-            role = facts.role_of(work.caller.row_id, work.caller.tenant_id) if work.caller.row_id else None
-            if role not in ("tenant_owner", "platform_admin"):
-                raise NotAllowed("Only an owner can make a key that may do everything.", reason="grant_above_own")
+        _require_holds(command, work)
         agent = agents.by_name(command.agent) if command.agent else None
         key, secret = sigv4_keys.create(
             label=command.label[:200], full_access=command.full_access, agent=agent, expires_at=command.expires_at

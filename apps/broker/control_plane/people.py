@@ -40,6 +40,28 @@ def checked_password(password: Secret | None, user: User | None = None) -> str |
     return password.reveal()
 
 
+def _locked_members(work: Work) -> list[Membership]:
+    """Locked, so that two owners cannot remove each other at the same moment."""
+    return list(Membership.objects.select_for_update().filter(tenant_id=work.caller.tenant_id).order_by("id"))
+
+
+def _require_not_above(role: str, work: Work) -> None:
+    """Nobody gives, changes or takes a role above their own. Raises NotAllowed."""
+    caller = work.caller
+    if caller.kind is not CallerKind.PERSON or caller.row_id is None:
+        return
+    own = facts.role_of(caller.row_id, caller.tenant_id) or ""
+    if not ROLE_ACTIONS[role] <= ROLE_ACTIONS.get(own, frozenset()):
+        raise NotAllowed("This role is above your own.", reason="grant_above_own")
+
+
+def _keep_an_owner(members: list[Membership], leaving: Membership) -> None:
+    """Raises Conflict when the tenant would be left without an owner."""
+    owners = [member for member in members if member.role == Membership.Role.TENANT_OWNER]
+    if owners == [leaving]:
+        raise Conflict("The last owner stays. Make somebody else an owner first.", reason="last_owner")
+
+
 @handles(c.AddMember)
 def add(command: c.AddMember, work: Work) -> User:
     if command.role not in Membership.Role.values:
@@ -47,10 +69,8 @@ def add(command: c.AddMember, work: Work) -> User:
     email = checked_email(command.email)
     with work.change():
         work.require(names.DIRECTORY)
-        if work.caller.kind is CallerKind.PERSON and work.caller.row_id is not None:
-            own = facts.role_of(work.caller.row_id, work.caller.tenant_id) or ""
-            if not ROLE_ACTIONS[command.role] <= ROLE_ACTIONS.get(own, frozenset()):
-                raise NotAllowed("You cannot give a role above your own.", reason="grant_above_own")
+        members = _locked_members(work)
+        _require_not_above(command.role, work)
         user: User | None = User.objects.filter(email=email).first()
         if user is None:
             user = User.objects.create_user(email, checked_password(command.password), name=command.name)
@@ -58,6 +78,11 @@ def add(command: c.AddMember, work: Work) -> User:
             raise Conflict(
                 "This person has an account already; their password is theirs to change.", reason="user_exists"
             )
+        held = next((row for row in members if row.user_id == user.id), None)
+        if held is not None and held.role != command.role:
+            _require_not_above(held.role, work)
+            _keep_an_owner(members, held)
+            work.note(role_before=held.role)
         Membership.objects.update_or_create(tenant_id=work.caller.tenant_id, user=user, defaults={"role": command.role})
         work.note(account=str(user.id), role=command.role)
         return user
@@ -67,13 +92,12 @@ def add(command: c.AddMember, work: Work) -> User:
 def remove(command: c.RemoveMember, work: Work) -> None:
     with work.change():
         work.require(names.DIRECTORY)
-        rows = Membership.objects.select_for_update().filter(tenant_id=work.caller.tenant_id)
-        row = rows.filter(user_id=command.user_id).first()
+        members = _locked_members(work)
+        row = next((member for member in members if member.user_id == command.user_id), None)
         if row is None:
             raise NotFound("This person is not a member.", reason="member_not_found")
-        owners = [r for r in rows if r.role == Membership.Role.TENANT_OWNER]
-        if owners == [row]:
-            raise Conflict("The last owner cannot be removed. Make somebody else an owner first.", reason="last_owner")
+        _require_not_above(row.role, work)
+        _keep_an_owner(members, row)
         work.note(account=str(row.user_id), role=row.role)
         row.delete()
 
