@@ -97,9 +97,13 @@ def tagged(**more: Any) -> Callable[[Theirs], list[Pair]]:
         borrowed = theirs.arns(mine, AGENT, OAUTH, API_KEY)
         nowhere = theirs.arns(NO_ACCOUNT, AGENT, OAUTH, API_KEY)
         absent = theirs.arns(mine, never(AGENT), never(OAUTH), never(API_KEY))
-        vaults = [f"arn:aws:bedrock-agentcore:us-east-1:{number}:token-vault/default" for number in (account, NO_ACCOUNT)]
+        vaults = [
+            f"arn:aws:bedrock-agentcore:us-east-1:{number}:token-vault/default" for number in (account, NO_ACCOUNT)
+        ]
         found = [(one, other) for row in (foreign, borrowed, nowhere) for one, other in zip(row, absent, strict=True)]
-        return [({"resourceArn": one, **more}, {"resourceArn": other, **more}) for one, other in [*found, tuple(vaults)]]
+        return [
+            ({"resourceArn": one, **more}, {"resourceArn": other, **more}) for one, other in [*found, tuple(vaults)]
+        ]
 
     return pairs
 
@@ -439,7 +443,9 @@ def test_T096_pages_of_a_list_hold_together_and_a_cursor_is_for_one_list(lab: La
         lab.add_agent(f"listed-{n}")
     names, cursor = [], None
     while True:
-        page = must(lab.wire.call("ListWorkloadIdentities", {"maxResults": 2, **({"nextToken": cursor} if cursor else {})}))
+        page = must(
+            lab.wire.call("ListWorkloadIdentities", {"maxResults": 2, **({"nextToken": cursor} if cursor else {})})
+        )
         names += [item["name"] for item in page["workloadIdentities"]]
         cursor = page.get("nextToken")
         if cursor is None:

@@ -1,0 +1,47 @@
+"""What the portal's processes wrote while all the other cases attacked them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.security.lab import Lab, log_of, must
+
+
+@pytest.mark.case("G1")
+def test_G1_no_secret_is_in_the_log(lab: Lab, portal: Any) -> None:
+    flow = lab.start()
+    url = lab.to_callback(flow)
+    state, code = re.findall(r"(?:state|code)=([^&]+)", url)
+    lab.dana.open(url)
+    must(lab.complete(flow))
+    # Requests that go wrong are the ones that are logged.
+    lab.dana.open(url)
+    lab.dana.open(f"{lab.portal.url}/connect/{flow.ticket}/nothing-here")
+    lab.dana.open(f"{lab.portal.url}/signin/?password=canary-password-in-the-address")
+    lab.wire.sign_raw("POST", f"/identities/GetWorkloadIdentity?token={flow.wat}", b"{}").send()
+    lab.ask(flow.wat + "x")
+    log = log_of(portal)
+    secrets = {
+        "state": state,
+        "code": code,
+        "workload token": flow.wat,
+        "ticket": flow.ticket,
+        "client secret": lab.client.client_secret,
+        "API key": lab.api_key,
+        "access key": lab.wire.secret,
+        "access token": must(lab.ask(flow.wat))["accessToken"],
+        "password": "canary-password-in-the-address",
+    }
+    assert [name for name, secret in secrets.items() if secret in log] == []
+
+
+@pytest.mark.case("G2")
+def test_G2_nothing_in_the_log_was_a_fault_nobody_expected(lab: Lab, portal: Any) -> None:
+    """Refused requests are no faults: an unexpected one is logged as `fault` with its traceback."""
+    lab.works()
+    faults = [line[:1500] for line in log_of(portal).splitlines() if '"event": "fault"' in line]
+    # A database that refuses to write the record is put there by test_audit_first on purpose.
+    assert [line for line in faults if "DiskFull" not in line and "OperationalError" not in line] == []
