@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.connections.models import ConsentSession
+from apps.core.errors import Conflict
 from apps.core.secret import Secret
 from apps.providers.endpoints import from_json
 from apps.providers.models import Provider
@@ -33,8 +34,14 @@ def provider_title(provider: Provider) -> str:
 
 
 def credentials(provider: Provider) -> ClientCredentials:
-    """Open the client secret. Inside a scope."""
+    """Open the client secret. Inside a scope.
+
+    Raises Conflict when the provider was moved since its row was read: the secret may be for the new address already,
+    and the row's endpoints are the old ones.
+    """
     secret = open_at(table="providers_provider", row_id=provider.id, column="client_secret")
+    if not Provider.objects.filter(id=provider.id, config_version=provider.config_version).exists():
+        raise Conflict("The provider's settings were just changed. Try again.", reason="provider_changed")
     return ClientCredentials(client_id=provider.client_id, secret=secret, method=provider.endpoints["client_auth"])
 
 

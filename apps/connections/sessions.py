@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from apps.connections.models import ConsentSession
+from apps.connections.models import ConsentSession, Principal
 from apps.core import tickets
 from apps.core.secret import Secret
 from apps.vault import storing
@@ -45,7 +45,11 @@ def open_session(
     nonce: Secret,
     **fields: object,
 ) -> Opened:
-    """Make a session. Beyond five live ones of the same kind the oldest ends."""
+    """Make a session. Beyond five live ones of the same kind the oldest ends.
+
+    The principal's row is locked until the scope ends: of many askers at once each counts the others' sessions.
+    """
+    Principal.objects.select_for_update().get(id=fields["principal"].id)  # type: ignore[attr-defined]
     same = Q(
         agent=fields["agent"],
         principal=fields["principal"],

@@ -26,7 +26,7 @@ FEW, MANY, TENANTS = 1_000, 20_000, 10
 LIMIT = 1.25
 # Where only the order of magnitude is meant: another plan for tables of one page is a few pages more or less,
 # reading a whole tenant is hundreds.
-HARDLY_MORE = 2
+HARDLY_MORE = 3  # stale statistics may cost a neighbouring index; never a table, never a provider's every connection
 SMALL_TENANTS = 40_000
 
 

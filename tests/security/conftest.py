@@ -61,10 +61,32 @@ def _owners_connection() -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Show the faults the portal logged during a failed test."""
+    """Show what the portal logged last when a test fails."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     portal = getattr(item, "funcargs", {}).get("portal")
     if report.failed and portal is not None:
         lines = log_of(portal).splitlines()
-        report.sections.append(("portal log", "\n".join(line[:3000] for line in lines[-5:])))
+        report.sections.append(("portal log", "\n".join(line[:1500] for line in lines[-5:])))
+
+
+@pytest.fixture
+def faults_expected() -> None:
+    """For tests that break the database under the portal on purpose."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_unexpected_in_the_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every case: no unexpected fault (a refusal is none), and no secret of the attacked tenants in the log."""
+    portal = request.getfixturevalue("portal") if "portal" in request.fixturenames else None
+    before = len(log_of(portal)) if portal is not None else 0
+    yield
+    if portal is None:
+        return
+    written = log_of(portal)[before:]
+    faults = [line[:2000] for line in written.splitlines() if '"event": "fault"' in line or "Traceback" in line]
+    assert faults == [] or "faults_expected" in request.fixturenames, faults
+    for lab in request.node.funcargs.values():
+        if isinstance(lab, Lab):
+            for secret in (lab.client.client_secret, lab.api_key, lab.wire.secret):
+                assert secret not in written

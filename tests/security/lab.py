@@ -96,16 +96,16 @@ class Lab:
 
     @cached_property
     def owner(self) -> Any:
-        return self.member("tenant_owner")
+        return self.member("tenant_owner", signs_in=False)
 
-    def member(self, role: str = "end_user", *, linked_to: str | None = None) -> Any:
-        """A portal account in this tenant; `linked_to` is the user id it is."""
+    def member(self, role: str = "end_user", *, linked_to: str | None = None, signs_in: bool = True) -> Any:
+        """A portal account in this tenant; `linked_to` is the user id it is. Hashing a password takes its time."""
         from apps.authn.caller import CallerKind
         from apps.broker import contracts as c
 
         email = f"person{next(_users)}-{self.tenant.slug}@example.org"
         system = self.tenant.caller(kind=CallerKind.SYSTEM, name="tests", row_id=None, proof="local")
-        user = run(c.AddMember(email=email, role=role, password=Secret(PASSWORD)), system)
+        user = run(c.AddMember(email=email, role=role, password=Secret(PASSWORD) if signs_in else None), system)
         if linked_to is not None:
             run(c.LinkPrincipal(email=email, user_id=linked_to), system)
         return user

@@ -16,6 +16,8 @@ from tests.security.lab import RETURN, Lab, denied, must
 from tests.security.wire import Wire
 
 TABLES = ("audit_auditrecord", "audit_operatorrecord")
+# A database that refuses a record is logged as what it is.
+pytestmark = pytest.mark.usefixtures("faults_expected")
 
 
 # --- append only --------------------------------------------------------------------------------------------------

@@ -136,6 +136,22 @@ def test_T056_who_signed_out_before_coming_back_is_nobody(own_lab: Lab) -> None:
     assert "accessToken" not in must(lab.poll(flow))
 
 
+@pytest.mark.case("T056")
+@pytest.mark.case("T061")
+def test_T061_an_account_deactivated_meanwhile_is_nobody(own_lab: Lab) -> None:
+    lab = own_lab
+    user = lab.new_user()
+    owner = lab.member(linked_to=user)
+    flow = portal_start(lab, user)
+    browser = signed_in(lab, owner)
+    url = lab.to_callback(flow, browser)
+    oracle.execute("UPDATE tenants_user SET is_active = false WHERE id = %s", owner.id)
+    with lab.refuses("binding_mismatch", action="consent.wrong_user", may_change=CLOSES):
+        assert browser.open(url).status == 403
+    assert browser.open(flow.url).button("consent-approve") is None
+    assert "accessToken" not in must(lab.poll(flow))
+
+
 def _sign_in_as(lab: Lab, browser: Any, account: Any) -> None:
     from tests.security.lab import PASSWORD
 

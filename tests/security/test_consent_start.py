@@ -233,7 +233,7 @@ def test_T057_polls_open_nothing_and_at_most_five_requests_live(lab: Lab) -> Non
         reply = must(lab.poll(flow))
         assert (reply["sessionUri"], reply["authorizationUrl"]) == (flow.session_uri, flow.url)
         assert must(lab.poll(flow, forceAuthentication=True))["sessionUri"] == flow.session_uri
-        assert must(lab.poll(flow, resourceOauth2ReturnUrl=None or RETURN))["sessionUri"] == flow.session_uri
+        assert must(lab.ask(flow.wat, sessionUri=flow.session_uri))["sessionUri"] == flow.session_uri
     assert sessions_of(lab, flow.user) == ["pending"]
     others = [lab.start(flow.user) for _ in range(6)]
     assert sessions_of(lab, flow.user) == ["superseded"] * 2 + ["pending"] * 5
@@ -244,6 +244,18 @@ def test_T057_polls_open_nothing_and_at_most_five_requests_live(lab: Lab) -> Non
     must(lab.complete(others[-1]))
     for other in others[-5:]:
         assert must(lab.poll(other))["accessToken"]
+
+
+@pytest.mark.case("T057")
+def test_T057_asking_many_times_at_once_still_leaves_five(lab: Lab) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    user = lab.new_user()
+    wat = lab.wat(user)
+    with ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(lambda _: lab.ask(wat, resourceOauth2ReturnUrl=RETURN), range(24)))
+    assert {reply.status for reply in replies} == {200}
+    assert sessions_of(lab, user).count("pending") == 5
 
 
 @pytest.mark.case("T057")

@@ -82,6 +82,68 @@ def test_T117_thirty_callers_for_machine_tokens_cause_one_call(own_lab: Lab) -> 
     assert oracle.calls_to(lab.hub) == ["token"]
 
 
+@pytest.mark.case("T117")
+@pytest.mark.parametrize("rival", ["renewal", "moved provider"])
+def test_T117_nothing_gets_between_the_look_and_the_lease(own_lab: Lab, rival: str) -> None:
+    """At the worst moment another process renews, or an administrator moves the provider to a server of their own."""
+    import threading
+
+    from apps.broker.upkeep import asking, renewal
+    from apps.broker.work import Work
+    from apps.connections.models import Connection
+    from tests.security.test_provider_config import custom, metadata
+    from tests.security.thief import Thief
+
+    lab = own_lab
+    flow = lab.connect()
+    due(lab)
+    (row,) = lab.rows("SELECT id FROM connections_connection WHERE tenant_id = %s")
+    admin = lab.admin()
+    before, reuses = mark(lab), lab.hub.counters()["refresh_token_reuses"]
+    with Thief() as thief:
+        moved = custom(lab.provider_input(), oauthDiscovery=metadata(thief.url), clientSecret="for-the-thief")
+        rivals = {
+            "renewal": lambda: lab.ask(flow.wat),
+            "moved provider": lambda: lab.wire.call("UpdateOauth2CredentialProvider", moved),
+        }
+        other = threading.Thread(target=rivals[rival])
+
+        def prepare(connection: Connection) -> Any:
+            early = asking.refresh_with(connection) if rival == "renewal" else None
+            other.start()
+            other.join(1.0)
+            return early or asking.refresh_with(connection)
+
+        renewal.renew(row[0], Work("connection.renew", admin), prepare=prepare)
+        other.join(20)
+        assert not other.is_alive()
+        assert "refresh_token" not in thief.everything(), "the old server's refresh token went to the new one"
+    assert refreshes(lab, before) == 1
+    assert lab.hub.counters()["refresh_token_reuses"] == reuses and ended_grants(lab) == []
+
+
+@pytest.mark.case("T117")
+@pytest.mark.case("T061")
+def test_finding_3_a_new_secret_is_not_sent_to_the_old_address(own_lab: Lab) -> None:
+    """Somebody read the provider's row before it was moved; the secret they would open is for another server."""
+    from apps.broker import providers_upstream
+    from apps.core.errors import Conflict
+    from apps.providers.models import Provider
+    from apps.tenants.scope import tenant_scope
+    from tests.security.test_provider_config import custom, metadata
+    from tests.security.thief import Thief
+
+    lab = own_lab
+    with tenant_scope(lab.tenant.id):
+        stale = Provider.objects.get(name="hub")
+        assert providers_upstream.credentials(stale).client_id == lab.client.client_id
+    with Thief() as thief:
+        moved = custom(lab.provider_input(), oauthDiscovery=metadata(thief.url), clientSecret="for-the-new-one")
+        must(lab.wire.call("UpdateOauth2CredentialProvider", moved))
+    with tenant_scope(lab.tenant.id), pytest.raises(Conflict):
+        providers_upstream.credentials(stale)
+
+
 @pytest.mark.case("T118")
 def test_T118_a_holder_that_comes_late_writes_nothing(own_lab: Lab) -> None:
     """Its lease ran out, another renewed meanwhile: the fence is the generation."""

@@ -421,13 +421,14 @@ def test_T095_work_for_one_tenant_that_names_anothers_object_does_nothing(lab: L
     from apps.broker.work import Work
 
     flow = neighbour.connect()
+    admin = lab.admin()
     theirs = neighbour.rows(
         "SELECT c.id FROM connections_connection c JOIN connections_principal p ON p.id = c.principal_id "
         "WHERE p.subject = %s AND c.tenant_id = %s",
         flow.user,
     )[0][0]
     with oracle.watching(neighbour.tenant, lab.tenant, hub=lab.hub) as watch:
-        work = Work("connection.renew", lab.admin())
+        work = Work("connection.renew", admin)
         found = renewal.renew(theirs, work, prepare=asking.refresh_with)
         assert isinstance(found, renewal.ConsentLost)
     assert watch.changed == set() and watch.calls == []

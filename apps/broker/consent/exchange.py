@@ -17,19 +17,24 @@ from apps.core.secret import Secret
 from apps.vault import storing
 
 
+def announce(session: ConsentSession, work: Work) -> None:
+    """The record that a code is about to be exchanged. Write it in the transaction that uses the session up: if it
+    cannot be written, the session is as it was, and no code leaves."""
+    work.also("connection.store", outcome="intent", session=str(session.id))
+
+
 def exchange(session: ConsentSession, code: Secret, work: Work) -> Connection:
-    """Network first, outside any transaction; then tokens, session and records in one.
+    """Network first, outside any transaction; then tokens, session and records in one. Announced already.
 
     Raises PortalError; the session is closed as failed then, and nothing was stored.
     """
-    with work.look():
-        verifier, nonce = opened(session, "code_verifier"), opened(session, "nonce")
-        work.also("connection.store", outcome="intent", session=str(session.id))
-        asking = exchange_code(
-            session, code=code, verifier=verifier, nonce=nonce, callback=callback_url(session.provider)
-        )
-    asked_at = clock.now()
     try:
+        with work.look():
+            verifier, nonce = opened(session, "code_verifier"), opened(session, "nonce")
+            asking = exchange_code(
+                session, code=code, verifier=verifier, nonce=nonce, callback=callback_url(session.provider)
+            )
+        asked_at = clock.now()
         tokens = asking()
     except PortalError as failed:
         problem = "id_token_invalid" if failed.reason == "id_token_invalid" else "provider_error"

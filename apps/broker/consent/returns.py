@@ -5,7 +5,7 @@ from __future__ import annotations
 from apps.broker import contracts as c
 from apps.broker.consent import loading, people, problems
 from apps.broker.consent.decide import back_url
-from apps.broker.consent.exchange import exchange
+from apps.broker.consent.exchange import announce, exchange
 from apps.broker.providers_upstream import provider_title, read_callback
 from apps.broker.run import handles
 from apps.broker.work import Work
@@ -16,7 +16,7 @@ from apps.core.errors import NotFound, PortalError, Unauthenticated
 from apps.core.secret import Secret
 from apps.providers.models import Provider
 from apps.tenants.models import Tenant
-from apps.upstream.protocol.callback import CallbackError
+from apps.upstream.protocol.callback import CallbackCode, CallbackError
 
 Status = ConsentSession.Status
 
@@ -92,6 +92,8 @@ def _accept(command: c.HandleCallback, work: Work) -> tuple[ConsentSession, Secr
         elif malformed:
             sessions.end(session, Status.FAILED, "callback_invalid")
             refused = (malformed, session)
+        elif session.binding == ConsentSession.Binding.PORTAL and isinstance(answer, CallbackCode):
+            announce(session, work)
     if refused is not None:
         raise _rejected(refused[0])
     if answer is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apps.broker import contracts as c
 from apps.broker.consent import loading, people, problems
 from apps.broker.consent.decide import opened
-from apps.broker.consent.exchange import exchange
+from apps.broker.consent.exchange import announce, exchange
 from apps.broker.data_plane import facts, persons
 from apps.broker.run import handles
 from apps.broker.work import Work
@@ -77,6 +77,7 @@ def _consume(session: ConsentSession, work: Work) -> Secret:
             code = opened(row, "code")
             row.status = Status.EXCHANGING
             row.save(update_fields=["status", "updated_at"])
+            announce(row, work)
     if expired:
         raise problems.gone("expired")
     return code

@@ -23,6 +23,6 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             FUNCTIONS,
             "DROP FUNCTION portal_release_oauth_v1; DROP FUNCTION portal_release_api_key_v1; "
-            "DROP FUNCTION portal_mint_v1; DROP FUNCTION portal_like(text)",
+            "DROP FUNCTION portal_mint_v1; DROP FUNCTION portal_key_may_v1; DROP FUNCTION portal_like(text)",
         )
     ]

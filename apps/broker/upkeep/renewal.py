@@ -115,11 +115,20 @@ def renew(connection_id: UUID, work: Work, *, prepare: Prepare) -> Result:
         deadline = time.monotonic() + _WAIT_S
         while True:
             with work.look():
-                row = Connection.objects.filter(id=connection_id).first()
+                # Locked from the look to the lease. Renewed in between, we would send a used-up refresh token, and the
+                # provider would revoke the family; its provider moved in between, we would send it to a stranger.
+                row = (
+                    Connection.objects.select_for_update(of=("self",))
+                    .select_related("provider")
+                    .filter(id=connection_id)
+                    .first()
+                )
                 if row is None:
                     return ConsentLost("connection_gone")
                 if row.status != Connection.Status.ACTIVE:
                     return ConsentLost(row.status_reason or row.status)
+                if row.provider_config_version != row.provider.config_version:
+                    return ConsentLost("provider_changed")
                 if is_fresh(row):
                     return Renewed(by_us=False)
                 ask = prepare(row)
