@@ -25,9 +25,9 @@ end
 function done(summary, latency, all)
   local e = summary.errors
   io.stderr:write(string.format(
-    '{"requests":%%d,"duration_us":%%d,"p50_us":%%d,"p99_us":%%d,"failed":%%d}',
+    '{"requests":%%d,"duration_us":%%d,"p50_us":%%d,"p99_us":%%d,"failed":%%d,"refused":%%d,"timed_out":%%d}',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    e.connect + e.read + e.write + e.status + e.timeout))
+    e.connect + e.read + e.write + e.status + e.timeout, e.status, e.timeout))
 end
 """
 
@@ -58,7 +58,8 @@ def drive(url: str, requests: list[bytes], *, seconds: float, connections: int =
     )
     found = json.loads(text)
     if found["failed"] or not found["requests"]:
-        raise LoadFailed(f"{found['failed']} of {found['requests']} requests failed")
+        why = {name: found[name] for name in ("refused", "timed_out") if found.get(name)}
+        raise LoadFailed(f"{found['failed']} of {found['requests']} requests failed {why or ''}")
     return Load(
         requests=found["requests"],
         seconds=found["duration_us"] / 1e6,
