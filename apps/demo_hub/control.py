@@ -214,7 +214,8 @@ def person(hub: Hub, request: HttpRequest, username: str) -> HttpResponse:
 # --- grants, API keys, signing keys, clock --------------------------------------------------------------------
 
 
-def _shown_grant(hub: Hub, grant: Grant) -> dict[str, Any]:
+def shown_grant(hub: Hub, grant: Grant) -> dict[str, Any]:
+    """A grant as the control API tells it."""
     person = hub.person(grant.sub)
     return {
         "grant_id": grant.grant_id,
@@ -226,8 +227,7 @@ def _shown_grant(hub: Hub, grant: Grant) -> dict[str, Any]:
         "ended_at": grant.ended_at,
         "ended_because": grant.ended_because,
         "live_access_tokens": sum(
-            t.grant_id == grant.grant_id and not t.expired_early and not 0 < t.expires_at <= hub.now()
-            for t in hub.state.access_tokens.values()
+            t.grant_id == grant.grant_id and tokens.is_live(hub, t) for t in hub.state.access_tokens.values()
         ),
     }
 
@@ -238,7 +238,7 @@ def grants(hub: Hub, request: HttpRequest) -> HttpResponse:
     narrow = request.GET.get("client_id")
     with hub.lock:
         found = [grant for grant in hub.state.grants.values() if narrow in (None, grant.client_id)]
-        return reply({"grants": [_shown_grant(hub, grant) for grant in found]})
+        return reply({"grants": [shown_grant(hub, grant) for grant in found]})
 
 
 @_controlled("DELETE")

@@ -189,18 +189,22 @@ def redeem_refresh_token(
         return grant, requested if requested is not None else list(grant.scopes), following
 
 
+def is_live(hub: Hub, held: AccessToken) -> bool:
+    """Whether the resource API would accept this access token now."""
+    with hub.lock:
+        if held.expired_early or 0 < held.expires_at <= hub.now():
+            return False
+        grant = hub.state.grants.get(held.grant_id)
+        if grant is not None and grant.ended_at:  # a token issued while its family was being ended
+            return False
+        return hub.client(held.client_id) is not None and (not held.sub or hub.person(held.sub) is not None)
+
+
 def find_access_token(hub: Hub, token: str) -> AccessToken | None:
     """The live access token with this text."""
     with hub.lock:
         held = hub.state.access_tokens.get(digest(token))
-        if held is None or held.expired_early or (held.expires_at and held.expires_at <= hub.now()):
-            return None
-        grant = hub.state.grants.get(held.grant_id)
-        if grant is not None and grant.ended_at:  # a token issued while its family was being ended
-            return None
-        if hub.client(held.client_id) is None or (held.sub and hub.person(held.sub) is None):
-            return None
-        return held
+        return held if held is not None and is_live(hub, held) else None
 
 
 def find_refresh_token(hub: Hub, token: str) -> RefreshToken | None:

@@ -13,7 +13,10 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from oauthlib.oauth2 import WebApplicationClient
 
+from apps.demo_hub import control
+from apps.demo_hub import tokens as issuing
 from apps.demo_hub.driver import HubClient, HubProcess, Person
+from apps.demo_hub.hub import Hub
 
 from .conftest import Register, api
 
@@ -373,3 +376,18 @@ def test_introspection(hub: HubProcess, register: Register, dana: Person) -> Non
     assert hub.as_client(client, "introspect", token=tokens["access_token"]).json() == {"active": False}
     unproven = HubClient(client.client_id, "wrong", "")
     assert hub.as_client(unproven, "introspect", token=tokens["refresh_token"]).status_code == 401
+
+
+def test_an_access_token_issued_while_its_family_is_being_ended_is_dead() -> None:
+    """A thief's request between the rotation and the answer: the winner of the race is told a token all the same."""
+    hub = Hub(url="http://127.0.0.1:9", home=None, passwords={})
+    client = next(iter(hub.state.clients.values()))
+    grant = issuing.own_grant(hub, client, ["repo:read"], "")
+    grant.sub = hub.state.people["dana"].sub
+    hub.state.grants[grant.grant_id] = grant
+    alive, _ = issuing.issue_access_token(hub, client, grant, ["repo:read"])
+    assert issuing.find_access_token(hub, alive)
+    issuing.end_grant(hub, grant.grant_id, "refresh_token_reused")
+    late, _ = issuing.issue_access_token(hub, client, grant, ["repo:read"])
+    assert issuing.find_access_token(hub, late) is None
+    assert control.shown_grant(hub, grant)["live_access_tokens"] == 0
