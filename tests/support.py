@@ -33,6 +33,11 @@ def control(tenant: Any, url: str, **more: Any) -> Any:
     return client("bedrock-agentcore-control", tenant, url, **more)
 
 
+def mutated(text: str) -> str:
+    """The text with its last character changed to another one, whatever it was."""
+    return text[:-1] + ("0" if text[-1] != "0" else "1")
+
+
 def trail(tenant: Any, **where: Any) -> list[Any]:
     """The tenant's audit records, oldest first."""
     from apps.audit.models import AuditRecord

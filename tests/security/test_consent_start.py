@@ -12,6 +12,7 @@ import pytest
 from apps.broker import contracts as c
 from apps.core.secret import Secret
 from tests.security.lab import RETURN, Lab, denied, must
+from tests.support import mutated
 
 
 def approved(lab: Lab, flow: Any) -> dict[str, str]:
@@ -266,7 +267,7 @@ def test_T057_the_session_belongs_to_agent_person_and_provider(lab: Lab, neighbo
     theirs = neighbour.start()
     attempts = {
         "another person": lambda: lab.ask(lab.wat(), sessionUri=flow.session_uri),
-        "unknown": lambda: lab.ask(flow.wat, sessionUri=flow.session_uri[:-1] + "0"),
+        "unknown": lambda: lab.ask(flow.wat, sessionUri=mutated(flow.session_uri)),
         "other tenant's": lambda: lab.ask(flow.wat, sessionUri=theirs.session_uri),
         "a state": lambda: lab.ask(flow.wat, sessionUri=flow.session_uri.replace("acs_", "ast_")),
         "another provider": lambda: lab.ask(
