@@ -7,12 +7,14 @@ second record of an authorisation.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import structlog
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from psycopg import Connection, Cursor
 
 from apps.authn import workload
 from apps.authn.caller import Caller
@@ -34,6 +36,17 @@ API_KEY = "SELECT * FROM portal_release_api_key_v1(%s,%s,%s,%s,%s,%s,%s,%s,%s::i
 MINT = "SELECT * FROM portal_mint_v1(%s,%s,%s,%s,%s,%s,%s,%s,%s::text[],%s::text[],%s,%s,%s,%s,%s,%s,%s,%s::inet)"
 
 
+_kept = threading.local()
+
+
+def _cursor(of: Connection[tuple[Any, ...]]) -> Cursor[tuple[Any, ...]]:
+    """This thread's cursor on this connection. Kept, since what it learned about the parameters' types goes with it."""
+    cursor: Cursor[tuple[Any, ...]] | None = getattr(_kept, "cursor", None)
+    if cursor is None or cursor.connection is not of:
+        cursor = _kept.cursor = of.cursor(binary=True)
+    return cursor
+
+
 def one_row(statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
     """Run one prepared statement in autocommit: one round trip.
 
@@ -45,7 +58,7 @@ def one_row(statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         try:
             connection.ensure_connection()
             with connection.wrap_database_errors:
-                cursor = connection.connection.cursor(binary=True)
+                cursor = _cursor(connection.connection)
                 row: tuple[Any, ...] | None = cursor.execute(statement, values, prepare=True).fetchone()
                 return row
         except (OperationalError, InterfaceError):

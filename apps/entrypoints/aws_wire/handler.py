@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from apps.entrypoints.aws_wire.view import announced_length, answer
 
@@ -29,6 +29,6 @@ class WireHandler:
             response = answer(environ, lambda: environ["wsgi.input"].read(announced_length(environ)))
         finally:
             # What Django does at the end of a request: a connection that broke is not kept for the next one.
-            close_old_connections()
+            connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
         start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(response.headers.items()))
         return [response.body]
