@@ -39,7 +39,7 @@ class RequestParams:
 
 
 _PLAIN = RequestParams()
-_PLAIN_DIGEST = _PLAIN._digest()  # noqa: SLF001
+_PLAIN_DIGEST = _PLAIN._digest()
 
 
 def refresh_after(asked_at: datetime, expires_at: datetime | None) -> datetime | None:
