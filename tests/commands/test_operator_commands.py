@@ -121,6 +121,25 @@ def test_a_weak_password_is_refused(acme):
     assert done.returncode == 1 and "password" in done.stderr.lower()
 
 
+def test_the_password_of_an_account_that_exists_is_refused_in_a_sentence_that_says_what_to_do(acme, globex):
+    """Ignored, the operator would hand out a password that does not work; taken, it would be a takeover."""
+    email = f"dana-{secrets.token_hex(3)}@acme.example"
+    first, second = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    password = ("--password-stdin", "--role", "end_user", "--tenant")
+    answered("create_user", email, *password, acme.slug, text=first + "\n")
+    for tenant in (acme, globex):
+        done = manage("create_user", email, *password, tenant.slug, "--user-id", "dana", "--json", text=second + "\n")
+        assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+        assert "already" in done.stderr and "Leave the password out" in done.stderr
+        (record,) = trail(tenant, action="member.add", outcome="denied")
+        assert record.reason == "user_exists"
+    user = User.objects.get(email=email)
+    assert user.check_password(first) and not user.check_password(second)
+    assert [str(row.tenant_id) for row in user.memberships.all()] == [str(acme.id)]
+    assert answered("create_user", email, "--role", "approver", "--tenant", globex.slug)["role"] == "approver"
+    assert User.objects.get(email=email).check_password(first) and user.memberships.count() == 2
+
+
 def test_a_later_key_starts_with_nothing_and_may_do_only_what_it_is_given(acme, portal):
     control(acme, portal.url).create_workload_identity(name="bot")
     nothing = answered("create_access_key", "--tenant", acme.slug)
