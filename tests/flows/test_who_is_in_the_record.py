@@ -8,9 +8,10 @@ from apps.agents.models import Agent
 from apps.authn.models import WorkloadToken
 from apps.broker import contracts as c
 from apps.broker.run import run
-from apps.connections.models import Principal
+from apps.connections import principals
+from apps.connections.models import Connection, Principal
 from apps.core import clock
-from apps.core.errors import Unauthenticated
+from apps.core.errors import NotFound, Unauthenticated
 from apps.core.secret import Secret
 from apps.tenants.models import Tenant
 from apps.tenants.scope import tenant_scope
@@ -84,3 +85,30 @@ def test_a_token_nobody_knows_names_nobody(acme, token):
             run(c.FetchApiKey(workload_token=Secret(text), provider="keys"), acme.caller())
     for record in trail(acme, action="credential.fetch_api_key", outcome="denied"):
         assert (record.agent_id, record.agent_name, record.on_behalf_of) == (None, "", "")
+
+
+def test_a_machines_token_is_recorded_for_the_agent_itself_whoever_it_acts_for(acme, token):
+    """Decisions 26 to 28: what is released is the agent's own, no consent of the person's. Whom the workload token
+    named is evidence too, and as a pseudonym it ends when the person is erased."""
+    command = c.FetchOAuthToken(workload_token=token, provider="absent", scopes=("a",), flow=c.Flow.M2M)
+    with pytest.raises(NotFound):
+        run(command, acme.caller())
+    (record,) = trail(acme, action=command.action, outcome="denied")
+    (agent,), (dana,) = rows(acme, Agent), rows(acme, Principal, kind="uid")
+    with tenant_scope(acme.id):
+        own = principals.own(agent.id, Tenant.objects.get(id=acme.id).pseudonym_key)
+    assert record.on_behalf_of == own.pseudonym != dana.pseudonym
+    assert record.details["workload_token_of"] == dana.pseudonym
+    assert (record.agent_name, record.reason) == ("bot", "provider_not_found")
+
+
+def test_a_machines_token_released_with_a_persons_workload_token_is_recorded_alike(acme, hub, portal):
+    from tests.security.lab import Lab, must
+
+    lab = Lab(portal, hub)
+    assert must(lab.ask(lab.wat("dana"), ("status:read",), oauth2Flow="M2M"))["accessToken"]
+    (record,) = trail(lab.tenant, action="credential.fetch_oauth", outcome="allowed")
+    (own,), (dana,) = rows(lab.tenant, Principal, kind="self"), rows(lab.tenant, Principal, kind="uid")
+    assert (record.on_behalf_of, record.details["workload_token_of"]) == (own.pseudonym, dana.pseudonym)
+    (held,) = rows(lab.tenant, Connection)
+    assert record.connection_id == held.id and held.principal_id == own.id
