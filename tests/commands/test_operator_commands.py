@@ -255,3 +255,14 @@ def test_the_service_refuses_to_run_as_the_owner():
 def test_check_deploy_refuses_plain_http():
     done = manage("check", "--deploy")
     assert "portal.E002" in done.stderr
+
+
+def test_check_deploy_finds_nothing_of_rfc_9700_left_open_in_the_authorization_server():
+    """By doing what is asked, not by looking away: nothing of the library is silenced."""
+    from django.conf import settings
+    from oauth2_provider.settings import DEFAULTS
+
+    assert "oauth2_provider." not in manage("check", "--deploy").stderr
+    assert not any(name.startswith("oauth2_provider") for name in settings.SILENCED_SYSTEM_CHECKS)
+    gates = {name for name in DEFAULTS if name.startswith("COMPLIANT_BCP_")}
+    assert gates and all(settings.OAUTH2_PROVIDER[name] is True for name in gates)  # those of a later release too
