@@ -260,6 +260,7 @@ PORTAL_HOME = CONFIG.home
 VAULT_ROOT_KEY_FILE = CONFIG.keys_dir / "vault_root.key"
 ALLOWED_PRIVATE_UPSTREAMS = CONFIG.allowed_private_upstreams
 APPROVED_UPSTREAM_HOSTS = CONFIG.approved_upstream_hosts
+CA_BUNDLE = CONFIG.ca_bundle
 DEMO = CONFIG.demo
 STRICT_SESSION_STATUS = CONFIG.aws_strict_session_status
 RATE_LIMITS = CONFIG.rate_limits()

@@ -219,7 +219,7 @@ def test_an_agent_narrowed_to_its_own_issuer_no_longer_takes_the_tenants(acme, p
 def test_doctor_says_what_it_looked_at():
     found = answered("doctor")
     looked_at = {"database", "migrations", "key_ring", "audit_partitions", "redis"}
-    assert found == {"status": "ok", **dict.fromkeys(looked_at, "ok")}
+    assert found == {"status": "ok", **dict.fromkeys(looked_at, "ok"), "authorities": "public"}
 
 
 def test_doctor_fails_with_a_wrong_key(tmp_path):
@@ -250,6 +250,48 @@ def test_the_service_refuses_to_run_as_the_owner():
         [sys.executable, "-c", "import identity_portal.wsgi"], cwd=ROOT, env=env, capture_output=True, text=True
     )
     assert served.returncode != 0 and "row security" in served.stderr
+
+
+def test_an_issuer_behind_an_authority_of_ones_own_is_reached_with_its_bundle_only(acme, tmp_path):
+    import ssl
+
+    import trustme
+
+    from tests.fakes.hostile_acts import json_answer
+    from tests.fakes.hostile_server import HostileServer
+
+    ca = trustme.CA()
+    bundle = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(bundle)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(tls)
+    with HostileServer(tls=tls) as server:
+        issuer = server.url("").rstrip("/")
+        assert issuer.startswith("https://")
+        document = {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"}
+        document |= {"authorization_endpoint": f"{issuer}/authorize", "token_endpoint": f"{issuer}/token"}
+        server.at("/.well-known/openid-configuration", json_answer(document))
+        allowed = {"IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS": "{}:{}".format(*server.address)}
+
+        def run(*command, **env):
+            return subprocess.run(
+                [sys.executable, "manage.py", *command, "--json"],
+                cwd=ROOT,
+                env={**os.environ, **allowed, **env},
+                capture_output=True,
+                text=True,
+            )
+
+        trust = ("trust_issuer", acme.slug, f"{issuer}/.well-known/openid-configuration", "--audience", "a")
+        refused = run(*trust)
+        assert refused.returncode == 1 and "certificate" in refused.stderr.lower(), refused.stderr
+        trusted = run(*trust, IDENTITY_PORTAL_CA_BUNDLE=str(bundle))
+        assert trusted.returncode == 0, trusted.stderr
+        assert json.loads(trusted.stdout)["issuer"] == issuer
+    reported = run("doctor", IDENTITY_PORTAL_CA_BUNDLE=str(bundle))
+    assert json.loads(reported.stdout)["authorities"] == f"public, and those in {bundle}"
+    stopped = run("doctor", IDENTITY_PORTAL_CA_BUNDLE=str(tmp_path / "none.pem"))
+    assert stopped.returncode == 1 and "IDENTITY_PORTAL_CA_BUNDLE names a file that is not there" in stopped.stderr
 
 
 def test_check_deploy_refuses_plain_http():

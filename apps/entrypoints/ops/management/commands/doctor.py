@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from django.conf import settings
+
 from apps.entrypoints.ops.health import ADVISORY, CHECKS
 from apps.entrypoints.ops.management.base import OperatorCommand
 
@@ -18,7 +20,9 @@ class Command(OperatorCommand):
         found = {name: check() or "ok" for name, check in CHECKS.items()}
         serving = all(answer == "ok" for name, answer in found.items() if name not in ADVISORY)
         self.serving = serving
-        return {"status": "ok" if serving else "failed", **found}
+        # Whose word outgoing calls take: what a surprising certificate is looked for first.
+        authorities = f"public, and those in {settings.CA_BUNDLE}" if settings.CA_BUNDLE else "public"
+        return {"status": "ok" if serving else "failed", **found, "authorities": authorities}
 
     def handle(self, *args: Any, **options: Any) -> None:
         super().handle(*args, **options)
