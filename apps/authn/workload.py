@@ -52,11 +52,17 @@ def digest(token: Secret, account_id: str) -> bytes:
     return ticket.digest
 
 
-def prove(token_digest: bytes, *, tenant: Tenant, now: datetime) -> Proven:
-    """Look a token up in the open tenant. Raises Unauthenticated, the same for unknown, ended and expired ones."""
+def find(token_digest: bytes) -> WorkloadToken:
+    """Look a token up in the open tenant; whether it still holds is `prove`'s to say. Raises Unauthenticated."""
+    row: WorkloadToken | None
     row = WorkloadToken.objects.select_related("agent", "principal").filter(digest=token_digest).first()
     if row is None:
         raise Unauthenticated(reason="workload_token_unknown")
+    return row
+
+
+def prove(row: WorkloadToken, *, tenant: Tenant, now: datetime) -> Proven:
+    """Raises Unauthenticated, the same for ended and expired ones as for unknown ones."""
     agent, principal = row.agent, row.principal
     if tenant.status != "active" or row.tenant_epoch != tenant.epoch:
         raise Unauthenticated(reason="tenant_ended_tokens")

@@ -14,6 +14,7 @@ class BrokerConfig(AppConfig):
         configure(
             allowed_private=settings.ALLOWED_PRIVATE_UPSTREAMS,
             approved_hosts=settings.APPROVED_UPSTREAM_HOSTS or None,
+            ca_bundle=settings.CA_BUNDLE,
         )
         # Handlers register themselves on import.
         from apps.broker.consent import decide, returns, show  # noqa: F401

@@ -145,6 +145,7 @@ class Work:
         *,
         agent: Agent | None = None,
         principal: Principal | None = None,
+        pseudonym: str | None = None,
         provider: Provider | None = None,
         provider_name: str | None = None,
         connection_id: UUID | None = None,
@@ -156,6 +157,8 @@ class Work:
             entry.agent_id, entry.agent_name = agent.id, agent.name
         if principal is not None:
             entry.on_behalf_of = principal.pseudonym
+        if pseudonym is not None:
+            entry.on_behalf_of = pseudonym
         if provider is not None:
             entry.provider_name = provider.name
         if provider_name is not None:

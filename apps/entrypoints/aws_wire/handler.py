@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from apps.entrypoints.aws_wire.query_protocol import is_query_call
 from apps.entrypoints.aws_wire.view import announced_length, answer
 
 _PATHS = ("/identities/", "/tags/", "/resourcepolicy/", "/runtimes/", "/capacity-providers/", "/t/")
 
 
 def is_wire_path(path_info: str) -> bool:
-    """Whether a (decoded) path belongs to the wire, for whoever dispatches.
+    """Whether a (decoded) path belongs to the wire.
 
     Extra slashes in front do not make a page of it: such a path is refused by the verifier, not by accident.
     """
     return ("/" + path_info.lstrip("/")).startswith(_PATHS)
+
+
+def is_wire_request(environ: Mapping[str, Any]) -> bool:
+    """Whether a request is an AWS client's, for whoever dispatches."""
+    return is_wire_path(environ["PATH_INFO"]) or is_query_call(environ)
 
 
 class WireHandler:
