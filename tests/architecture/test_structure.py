@@ -25,6 +25,8 @@ MAY_REVEAL = {
     "apps/vault/sealing/envelope.py": "seals",
     "apps/authn/sigv4.py": "derives the signing key",
     "apps/authn/sigv4_keys.py": "derives the signing key",
+    "apps/authn/jwt/signing.py": "loads the tenant's signing key",
+    "apps/authn/oauth/assertions.py": "parses the assertion a client sent",
     "apps/authn/workload.py": "digests the workload token",
     "apps/connections/principals.py": "keys the pseudonym",
     "apps/connections/sessions.py": "digests consent tickets",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,8 @@ from django.db import close_old_connections
 
 from apps.entrypoints.aws_wire.view import announced_length, answer
 
+# Pages of a tenant's authorization server, below the same prefix as the wire: nothing on the wire is called that.
+_AUTHORIZATION_SERVER = re.compile(r"/t/[^/]+/(?:oauth2|\.well-known)(?:/|$)")
 _PATHS = ("/identities/", "/tags/", "/resourcepolicy/", "/runtimes/", "/capacity-providers/", "/t/")
 
 
@@ -18,6 +21,8 @@ def is_wire_path(path_info: str) -> bool:
 
     Extra slashes in front do not make a page of it: such a path is refused by the verifier, not by accident.
     """
+    if _AUTHORIZATION_SERVER.match(path_info):
+        return False
     return ("/" + path_info.lstrip("/")).startswith(_PATHS)
 
 

@@ -11,11 +11,13 @@ from unfold.decorators import display
 
 from apps.authn.models import (
     OAuthAccessToken,
+    OAuthAssertion,
     OAuthClient,
     OAuthDeviceGrant,
     OAuthGrant,
     OAuthIdToken,
     OAuthRefreshToken,
+    SigningKey,
 )
 from apps.entrypoints.console import cells
 from apps.entrypoints.console.base import ConsoleAdmin
@@ -110,3 +112,50 @@ class OAuthDeviceGrantAdmin(ConsoleAdmin):
     @display(description=_("ends"))
     def ends(self, obj: OAuthDeviceGrant) -> SafeString:
         return cells.when(obj.expires)
+
+
+@admin.register(OAuthAssertion)
+class OAuthAssertionAdmin(ConsoleAdmin):
+    singular, plural = _("used assertion"), _("used assertions")
+    see = "vault.read"
+    keyset = ("-expires_at", "-id")
+    first_words = _("Clients that sign prove themselves with assertions, each good for one time. Used ones stay here.")
+    list_display = ("id", "application", "ends")
+    list_select_related = ("application",)
+    list_filter = ()
+    show_fieldsets = ((None, {"fields": ("id", "application", "ends")}),)
+
+    def name_of(self, obj: OAuthAssertion) -> str:
+        return str(obj.pk)[:8]
+
+    @display(description=_("ends"))
+    def ends(self, obj: OAuthAssertion) -> SafeString:
+        return cells.when(obj.expires_at)
+
+    def get_queryset(self, request: Any) -> Any:
+        return super().get_queryset(request).select_related("application")
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ConsoleAdmin):
+    see = "vault.read"
+    keyset = ("-created_at", "-id")
+    first_words = _("Tokens for services that trust this tenant are signed with its keys. They are made when needed.")
+    list_display = ("kid", "algorithm", "status_of", "since", "made")
+    list_filter = ()
+    show_fieldsets = ((None, {"fields": ("kid", "algorithm", "status_of", "since", "made")}),)
+
+    def name_of(self, obj: SigningKey) -> str:
+        return obj.kid
+
+    @display(description=_("status"))
+    def status_of(self, obj: SigningKey) -> SafeString:
+        return cells.pill(obj.state, obj.get_state_display(), "signing-key-status")
+
+    @display(description=_("since"))
+    def since(self, obj: SigningKey) -> SafeString:
+        return cells.when(obj.state_since)
+
+    @display(description=_("made"))
+    def made(self, obj: SigningKey) -> SafeString:
+        return cells.when(obj.created_at)
