@@ -57,6 +57,10 @@ SYSTEM_ACTIONS = frozenset(
         "api_key_provider.create",
         "signing_key.rotate",
         "api_client.create",
+        "api_client.rotate",
+        "api_client.disable",
+        "api_client.enable",
+        "api_client.delete",
     }
 )
 

@@ -64,7 +64,6 @@ _ADMIN = {
     "access_key.disable",
     "access_key.delete",
     "api_client.create",
-    "api_client.update",
     "api_client.rotate",
     "api_client.disable",
     "api_client.enable",

@@ -26,6 +26,8 @@ MAY_REVEAL = {
     "apps/authn/sigv4.py": "derives the signing key",
     "apps/authn/sigv4_keys.py": "derives the signing key",
     "apps/authn/jwt/signing.py": "loads the tenant's signing key",
+    "apps/authn/oauth/client_auth.py": "digests client secrets",
+    "apps/authn/oauth/server.py": "hands new tokens to the machinery that stores their digests; digests codes",
     "apps/authn/oauth/assertions.py": "parses the assertion a client sent",
     "apps/authn/workload.py": "digests the workload token",
     "apps/connections/principals.py": "keys the pseudonym",
