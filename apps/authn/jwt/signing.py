@@ -38,8 +38,11 @@ def generate(algorithm: str) -> tuple[Secret, dict[str, str]]:
 
 def load(pem: Secret, algorithm: str) -> PrivateKey:
     """The private key again, of the kind its algorithm needs. Raises ValueError for another kind."""
-    kind = {"RS256": RSAKey, "ES384": ECKey}[algorithm]
-    return kind.import_key(pem.reveal())
+    if algorithm == "RS256":
+        return RSAKey.import_key(pem.reveal())
+    if algorithm == "ES384":
+        return ECKey.import_key(pem.reveal())
+    raise ValueError("not an algorithm we sign with")
 
 
 def sign(claims: Mapping[str, Any], *, key: PrivateKey, algorithm: str, kid: str, typ: str = "JWT") -> str:

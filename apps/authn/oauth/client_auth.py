@@ -110,7 +110,7 @@ def digest(secret: Secret) -> str:
 
 def holds(secret: Secret, stored: str) -> bool:
     """Whether this is the secret behind a stored digest, in constant time. What is stored is never itself a secret."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    keys = [str(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
     found = [hmac.compare_digest(_digest(secret, key), stored or _DUMMY) for key in keys]
     return bool(stored) and any(found)
 

@@ -9,7 +9,7 @@ from oauth2_provider.scopes import BaseScopes
 from apps.authn.api_scopes import SCOPES
 
 
-class ApiScopes(BaseScopes):
+class ApiScopes(BaseScopes):  # type: ignore[misc]
     """No default scope: who asks for nothing gets nothing (RFC 6749 section 3.3)."""
 
     def get_all_scopes(self) -> dict[str, str]:

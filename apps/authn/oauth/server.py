@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from django.conf import settings
 from oauthlib.oauth2 import (
     AuthorizationCodeGrant,
     AuthorizationEndpoint,
@@ -24,7 +25,8 @@ from apps.authn.oauth.validator import PortalValidator
 from apps.core import tickets
 from apps.core.secret import Secret
 
-ACCESS_TOKEN_LIFE_S = 600
+ACCESS_TOKEN_LIFE_S: int = settings.OAUTH2_PROVIDER["ACCESS_TOKEN_EXPIRE_SECONDS"]  # type: ignore[assignment]
+REFRESH_TOKEN_LIFE_S: int = settings.OAUTH2_PROVIDER["REFRESH_TOKEN_EXPIRE_SECONDS"]  # type: ignore[assignment]
 GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 
 

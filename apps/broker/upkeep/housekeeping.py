@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db.models import Exists, OuterRef
 
 from apps.authn.models import (
@@ -17,6 +16,7 @@ from apps.authn.models import (
     OAuthRefreshToken,
     WorkloadToken,
 )
+from apps.authn.oauth.server import REFRESH_TOKEN_LIFE_S
 from apps.connections import sessions
 from apps.connections.models import ConsentSession
 from apps.core import clock
@@ -62,7 +62,7 @@ def clean(tenant_id: UUID) -> dict[str, int]:
 
 def _clean_oauth(now: datetime) -> dict[str, int]:
     """Used codes and ended refresh tokens stay as long as their second use has something to end."""
-    over = now - timedelta(seconds=settings.OAUTH2_PROVIDER["REFRESH_TOKEN_EXPIRE_SECONDS"]) - EVERY
+    over = now - timedelta(seconds=REFRESH_TOKEN_LIFE_S) - EVERY
     live = OAuthRefreshToken.objects.filter(access_token_id=OuterRef("id"), revoked=None)
     expired = OAuthAccessToken.objects.filter(expires__lt=now - EVERY / 2).exclude(Exists(live))
     return {

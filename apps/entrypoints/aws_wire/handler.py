@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import close_old_connections
 
+from apps.entrypoints.aws_wire import sts
 from apps.entrypoints.aws_wire.view import announced_length, answer
 
 # Pages of a tenant's authorization server, below the same prefix as the wire: nothing on the wire is called that.
@@ -26,12 +27,19 @@ def is_wire_path(path_info: str) -> bool:
     return ("/" + path_info.lstrip("/")).startswith(_PATHS)
 
 
+def is_wire_call(method: str, path_info: str) -> bool:
+    """`is_wire_path`, and STS, which has no path of its own."""
+    return is_wire_path(path_info) or sts.is_sts_call(method, path_info)
+
+
 class WireHandler:
     """A WSGI application. Callable from many threads; it keeps nothing between requests."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
-            response = answer(environ, lambda: environ["wsgi.input"].read(announced_length(environ)))
+            path = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
+            serve = sts.answer if sts.is_sts_call(environ["REQUEST_METHOD"], path) else answer
+            response = serve(environ, lambda: environ["wsgi.input"].read(announced_length(environ)))
         finally:
             # What Django does at the end of a request: a connection that broke is not kept for the next one.
             close_old_connections()

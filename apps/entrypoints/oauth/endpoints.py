@@ -56,15 +56,18 @@ def _endpoint(act: Act) -> Callable[..., HttpResponse]:
 
 
 def _answer(act: Act, request: HttpRequest, slug: str) -> Mapping[str, Any]:
-    who = {"request_id": request_id(request), "source_ip": source_ip(request)}
     try:
         form = read_form(request)
         proof = client_auth.read_proof(request.headers.get("Authorization"), form)
     except OAuthRefused as bad:
-        caller, _ = oauth_gate.client_of(slug, client_id="", **who)
+        caller, _ = oauth_gate.client_of(
+            slug, client_id="", request_id=request_id(request), source_ip=source_ip(request)
+        )
         oauth_gate.record_rejection(caller, bad)
         raise
-    caller, _ = oauth_gate.client_of(slug, client_id=proof.client_id, **who)
+    caller, _ = oauth_gate.client_of(
+        slug, client_id=proof.client_id, request_id=request_id(request), source_ip=source_ip(request)
+    )
     try:
         return act(caller, proof, form)
     except _Unreadable as bad:
