@@ -30,3 +30,12 @@ class OAuthRefused(PortalError):
         words = description or _WORDS.get(error, "The request is missing a parameter, or one is wrong or repeated.")
         super().__init__(words, reason=reason, code=_CODES.get(error, Code.INVALID))
         self.error = error
+
+
+class AuthorizationRefused(OAuthRefused):
+    """At the authorization endpoint. `return_to`: where the client hears of it, only ever a registered address;
+    None: nobody is sent anywhere, the person reads it here (RFC 6749 section 4.1.2.1)."""
+
+    def __init__(self, error: str, *, reason: str, return_to: str | None = None) -> None:
+        super().__init__(error, reason=reason)
+        self.return_to = return_to

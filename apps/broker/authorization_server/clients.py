@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from apps.agents import queries as agents
 from apps.authn.api_scopes import SCOPES, actions_of, unknown
@@ -29,6 +30,7 @@ _GRANTS = {
     "authorization_code": OAuthClient.GRANT_AUTHORIZATION_CODE,
 }
 _MAX_REDIRECTS = 20
+_ANSWERS = {"code", "state", "iss", "error", "error_description"}
 
 
 @handles(c.CreateApiClient)
@@ -137,6 +139,10 @@ def _check_redirects(uris: tuple[str, ...], *, public: bool) -> None:
         raise Invalid.field("redirect_uris", f"At most {_MAX_REDIRECTS}.", reason="redirect_uris_invalid")
     for uri in uris:
         check_registrable(uri)
+        if {name for name, _ in parse_qsl(urlsplit(uri).query)} & _ANSWERS:
+            raise Invalid.field(
+                "redirect_uris", "It may not hold a parameter the answer has.", reason="redirect_uris_invalid"
+            )
         if not uri.startswith("https://") and not (public and uri.startswith("http://")):
             raise Invalid.field(
                 "redirect_uris",

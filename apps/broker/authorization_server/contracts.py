@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from apps.authn.api_scopes import ApiScope
 from apps.authn.oauth.client_auth import ClientProof
 from apps.broker.contracts import Command
 from apps.core.secret import Secret
@@ -111,3 +112,47 @@ class RevokeToken(Command):
     proof: ClientProof
     token: Secret
     hint: str = ""
+
+
+# --- authorization by people ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationPage:
+    """What a person is asked. `scopes` are from `apps.authn.api_scopes`; `needs_sign_in`: nobody is there yet."""
+
+    client_name: str
+    tenant_name: str
+    scopes: tuple[ApiScope, ...]
+    return_host: str
+    needs_sign_in: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewAuthorization(Command):
+    """RFC 6749 section 4.1.1. `parameters`: the request's, each once. Answers AuthorizationPage.
+
+    Raises AuthorizationRefused.
+    """
+
+    action = "authorization.view"
+    parameters: Mapping[str, str]
+    user_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideAuthorization(Command):
+    """Answers AuthorizationGiven. Raises AuthorizationRefused, with `access_denied` for a person who declines."""
+
+    action = "authorization.decide"
+    parameters: Mapping[str, str]
+    user_id: UUID
+    approve: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationGiven:
+    """Send the browser there. The address holds the code."""
+
+    return_to: Secret
+    client_name: str

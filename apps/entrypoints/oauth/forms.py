@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
-
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 
 from apps.authn.oauth.errors import OAuthRefused
+from apps.authn.oauth.forms import read_pairs
 
 MAX_BYTES = 64 * 1024
-_MAX_FIELDS = 50
 
 
 def read_form(request: HttpRequest) -> dict[str, str]:
@@ -33,22 +31,6 @@ def read_form(request: HttpRequest) -> dict[str, str]:
         return read_pairs(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise _wrong("form_malformed", "The body cannot be read.") from None
-
-
-def read_pairs(text: str) -> dict[str, str]:
-    """Name and value, each name once. Raises OAuthRefused `invalid_request`."""
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
-    except (ValueError, UnicodeDecodeError):
-        raise _wrong("form_malformed", "The parameters cannot be read.") from None
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        if name in found:
-            raise _wrong("parameter_repeated", "A parameter was sent twice.")
-        if "\x00" in value:
-            raise _wrong("form_malformed", "A parameter holds a character that cannot be one.")
-        found[name] = value
-    return {name: value for name, value in found.items() if value}
 
 
 def _length(request: HttpRequest) -> int:
