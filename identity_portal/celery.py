@@ -19,4 +19,5 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["apps.entrypoints.jobs"])
 app.conf.beat_schedule = {
     "housekeeping": {"task": "portal.housekeeping", "schedule": 60.0, "options": {"expires": 55}},
+    "signing_keys": {"task": "portal.signing_keys", "schedule": 300.0, "options": {"expires": 295}},
 }

@@ -17,6 +17,13 @@ class BrokerConfig(AppConfig):
             ca_bundle=settings.CA_BUNDLE,
         )
         # Handlers register themselves on import.
+        from apps.broker.authorization_server import (  # noqa: F401
+            authorize,
+            clients,
+            signing_keys,
+            tokens,
+            web_identity,
+        )
         from apps.broker.consent import decide, returns, show  # noqa: F401
         from apps.broker.control_plane import (  # noqa: F401
             access_keys,

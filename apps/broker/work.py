@@ -18,12 +18,21 @@ from apps.connections.models import Connection, Principal
 from apps.core import clock, names
 from apps.core.errors import NotAllowed, PortalError, SealBroken, Unauthenticated, Unavailable
 from apps.policy import facts
-from apps.policy.decide import Decision, Deny, key_may, role_may
+from apps.policy.decide import Allow, Decision, Deny, client_may, key_may, role_may, scopes_may
 from apps.providers.models import Provider
 from apps.tenants.scope import tenant_scope
 
 # An access key for which one of these holds is none any more: it is answered like one that never was (T035).
-_ENDED = frozenset({"access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended"})
+_ENDED = frozenset(
+    {
+        "api_client_gone",
+        "api_client_disabled",
+        "access_key_gone",
+        "access_key_disabled",
+        "access_key_expired",
+        "tenant_suspended",
+    }
+)
 
 # A system caller is our own code; these are the only things it does.
 SYSTEM_ACTIONS = frozenset(
@@ -46,6 +55,12 @@ SYSTEM_ACTIONS = frozenset(
         "agent.create",
         "oauth_provider.create",
         "api_key_provider.create",
+        "signing_key.rotate",
+        "api_client.create",
+        "api_client.rotate",
+        "api_client.disable",
+        "api_client.enable",
+        "api_client.delete",
     }
 )
 
@@ -118,6 +133,16 @@ class Work:
         ended = isinstance(decision, Deny) and decision.reason in _ENDED
         return Unauthenticated(reason=decision.reason) if ended else None  # type: ignore[union-attr]
 
+    def acts_as(self, caller: Caller) -> None:
+        """From here on the record names this caller: for calls whose proof is a part of the call itself.
+
+        Raises ValueError for a caller of another tenant than the one the call came to.
+        """
+        if caller.tenant_id != self.caller.tenant_id:
+            raise ValueError("a caller of another tenant")
+        self.caller = caller
+        self._entry.actor_kind, self._entry.actor, self._entry.proof = caller.kind.value, caller.name, caller.proof
+
     def proven_by_possession(self) -> None:
         """For consent pages: who holds the session's ticket may see it; the handler compares the person."""
         self.authorized = True
@@ -132,10 +157,14 @@ class Work:
                 return key_may(key, action=action, arns=arns, now=self.now)
             case CallerKind.PERSON:
                 role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
-                return role_may(role, action=action)
+                may = role_may(role, action=action)
+                return scopes_may(caller.scopes, action=action) if isinstance(may, Allow) else may
+            case CallerKind.API_CLIENT:
+                client = facts.of_client(caller.row_id) if caller.row_id else None
+                if client is None:
+                    return Deny("api_client_gone")
+                return client_may(client, scopes=caller.scopes, action=action, arns=arns)
             case CallerKind.SYSTEM:
-                from apps.policy.decide import Allow
-
                 return Allow() if action in SYSTEM_ACTIONS else Deny("not_a_system_action")
 
     # --- the record -------------------------------------------------------------------------------------------

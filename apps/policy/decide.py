@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+from apps.authn.api_scopes import SCOPES, actions_of
 from apps.policy.permissions import PERMISSION, ROLE_ACTIONS, SERVICE
 
 
@@ -68,3 +69,38 @@ def key_may(facts: KeyFacts, *, action: str, arns: tuple[str, ...], now: datetim
 def role_may(role: str | None, *, action: str) -> Decision:
     """People act by role."""
     return Allow() if role is not None and action in ROLE_ACTIONS.get(role, frozenset()) else Deny("role_lacks_action")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFacts:
+    """A client of the portal's own authorization server as it is now. `agent_path`: it serves this agent only."""
+
+    status: str
+    tenant_status: str
+    allowed_scopes: frozenset[str]
+    agent_path: str | None = None
+
+
+_AGENT_PATH = "/workload-identity/"
+
+
+def scopes_may(scopes: frozenset[str] | None, *, action: str) -> Decision:
+    """What the access token allows. None: the caller came without one, so nothing is taken away."""
+    if scopes is None or action in actions_of(scope for scope in scopes if scope in SCOPES):
+        return Allow()
+    return Deny("insufficient_scope")
+
+
+def client_may(facts: ClientFacts, *, scopes: frozenset[str] | None, action: str, arns: tuple[str, ...]) -> Decision:
+    """Clients act by the scopes of their token, as far as the client still has them."""
+    if facts.tenant_status != "active":
+        return Deny("tenant_suspended")
+    if facts.status != "active":
+        return Deny("api_client_disabled")
+    if scopes is None:
+        return Deny("insufficient_scope")
+    if facts.agent_path is not None:
+        agents = [arn for arn in arns if _AGENT_PATH in arn]
+        if not all(arn.endswith(f":{facts.agent_path}") for arn in agents):
+            return Deny("agent_not_of_client")
+    return scopes_may(scopes & facts.allowed_scopes, action=action)

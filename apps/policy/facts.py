@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from apps.authn.models import AccessKey, AccessKeyGrant
-from apps.policy.decide import KeyFacts
+from apps.authn.models import AccessKey, AccessKeyGrant, OAuthClient
+from apps.core import names
+from apps.policy.decide import ClientFacts, KeyFacts
 from apps.policy.models import Binding
 from apps.tenants.models import Membership, User
 
@@ -22,6 +23,19 @@ def of_key(row_id: UUID) -> KeyFacts | None:
         expires_at=key.expires_at,
         full_access=key.full_access,
         grants=grants,
+    )
+
+
+def of_client(row_id: UUID) -> ClientFacts | None:
+    """The OAuth client as it is now, None when it is gone."""
+    client = OAuthClient.objects.select_related("tenant", "agent").filter(id=row_id).first()
+    if client is None:
+        return None
+    return ClientFacts(
+        status=client.status,
+        tenant_status=client.tenant.status,
+        allowed_scopes=frozenset(client.allowed_scopes),
+        agent_path=names.agent(client.agent.name) if client.agent is not None else None,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from apps.connections.models import PrincipalLink
@@ -308,3 +309,33 @@ def test_check_deploy_finds_nothing_of_rfc_9700_left_open_in_the_authorization_s
     assert not any(name.startswith("oauth2_provider") for name in settings.SILENCED_SYSTEM_CHECKS)
     gates = {name for name in DEFAULTS if name.startswith("COMPLIANT_BCP_")}
     assert gates and all(settings.OAUTH2_PROVIDER[name] is True for name in gates)  # those of a later release too
+
+
+def test_a_client_is_made_renewed_and_disabled_and_its_tenants_keys_rotate(portal):
+    tenant = answered("create_tenant", slug())["tenant"]
+    made = answered("create_api_client", tenant, "reporter", "--scope", "agents:read")
+    assert set(made) == {"tenant", "client_id", "issuer", "token_endpoint", "client_secret"}
+    form = {"grant_type": "client_credentials", "scope": "agents:read"}
+
+    def ask(secret: str) -> int:
+        return requests.post(made["token_endpoint"], form, auth=(made["client_id"], secret), timeout=30).status_code
+
+    assert ask(made["client_secret"]) == 200
+    renewed = answered("api_client", tenant, made["client_id"], "rotate")
+    assert (ask(made["client_secret"]), ask(renewed["client_secret"])) == (401, 200)
+    assert answered("api_client", tenant, made["client_id"], "disable")["done"] == "disable"
+    assert ask(renewed["client_secret"]) == 401
+    kids = answered("rotate_signing_keys", tenant)["signing"]
+    published = requests.get(f"{made['issuer']}/oauth2/jwks", timeout=30).json()["keys"]
+    assert set(kids) <= {key["kid"] for key in published}
+
+
+def test_a_client_that_signs_brings_its_public_keys(portal):
+    tenant = answered("create_tenant", slug())["tenant"]
+    refused = manage("create_api_client", tenant, "x", "--scope", "agents:read", "--jwks-stdin", text="nonsense")
+    assert refused.returncode == 1 and "JWK set" in refused.stderr
+    key = {"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    made = answered(
+        "create_api_client", tenant, "x", "--scope", "agents:read", "--jwks-stdin", text=json.dumps({"keys": [key]})
+    )
+    assert "client_secret" not in made

@@ -25,7 +25,7 @@ from apps.broker.aws_gate import Answer, Signed
 from apps.broker.run import run
 from apps.core import clock
 from apps.core.errors import Code, PortalError, Unreadable
-from apps.entrypoints.aws_wire import codec, errors, operations, query_protocol
+from apps.entrypoints.aws_wire import codec, errors, operations
 from apps.entrypoints.aws_wire.contract import Operation
 from apps.entrypoints.aws_wire.errors import WireResponse
 from apps.entrypoints.aws_wire.raw_target import raw_request
@@ -51,8 +51,6 @@ def answer(environ: Mapping[str, Any], read_body: Callable[[], bytes]) -> WireRe
     operation: Operation | None = None
     try:
         source_ip = _address(environ.get("REMOTE_ADDR"))
-        if query_protocol.is_query_call(environ):
-            return _query_call(environ, read_body, request_id, source_ip)
         try:
             _check_host(environ.get("HTTP_HOST", ""))
             request = raw_request(environ, read_body())
@@ -80,20 +78,6 @@ def answer(environ: Mapping[str, Any], read_body: Callable[[], bytes]) -> WireRe
         log.error("fault", request_id=request_id, error=type(fault).__name__, exc_info=True)
         response = errors.render(fault, operation=operation, request_id=request_id)
     return response
-
-
-def _query_call(
-    environ: Mapping[str, Any], read_body: Callable[[], bytes], request_id: str, source_ip: str | None
-) -> WireResponse:
-    def body() -> bytes:
-        _check_host(environ.get("HTTP_HOST", ""))
-        return read_body()
-
-    try:
-        return query_protocol.refuse(body, request_id=request_id, source_ip=source_ip)
-    except Exception as fault:
-        log.error("fault", request_id=request_id, error=type(fault).__name__, exc_info=True)
-        return query_protocol.render(fault, action="", request_id=request_id)
 
 
 def _command(found: Route, request: RawRequest) -> tuple[Any, operations.Binding]:

@@ -149,7 +149,7 @@ def test_T029_the_credential_scope_is_exact(old: str, new: str, reason: str) -> 
 
 @pytest.mark.case("T029")
 def test_T029_calls_meant_for_sts_are_told_so() -> None:
-    refused(signed(service="sts"), "sts_not_supported", NotSupported)
+    refused(signed(service="sts"), "sts_elsewhere", NotSupported)
 
 
 @pytest.mark.case("T031")
