@@ -11,14 +11,16 @@ class CallerKind(StrEnum):
     ACCESS_KEY = "access_key"
     PERSON = "person"
     SYSTEM = "system"
+    GATEWAY = "gateway_key"  # a proxy in front of one agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """A proven caller, in exactly one tenant. Only `authn` and the broker's gates make one.
 
-    `name` is the access key id, the user's id or the system's own name; `row_id` the row behind it; `proof`
-    how it was proven (`sigv4`, `session`, `local`). `region` is echoed in ARNs and means nothing else.
+    `name` is the access key id, the user's id, the gateway key's label or the system's own name; `row_id` the row
+    behind it; `proof` how it was proven (`sigv4`, `session`, `gateway_key`, `local`). `region` is echoed in ARNs and
+    means nothing else.
     """
 
     tenant_id: UUID

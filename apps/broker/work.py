@@ -18,12 +18,14 @@ from apps.connections.models import Connection, Principal
 from apps.core import clock, names
 from apps.core.errors import NotAllowed, PortalError, SealBroken, Unauthenticated, Unavailable
 from apps.policy import facts
-from apps.policy.decide import Decision, Deny, key_may, role_may
+from apps.policy.decide import Allow, Decision, Deny, key_may, role_may
 from apps.providers.models import Provider
 from apps.tenants.scope import tenant_scope
 
 # An access key for which one of these holds is none any more: it is answered like one that never was (T035).
-_ENDED = frozenset({"access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended"})
+_ENDED = frozenset(
+    {"access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended", "gateway_key_gone"}
+)
 
 # A system caller is our own code; these are the only things it does.
 SYSTEM_ACTIONS = frozenset(
@@ -44,6 +46,8 @@ SYSTEM_ACTIONS = frozenset(
         "request.rejected",
         "authn.failure",
         "agent.create",
+        "authorizer.set",
+        "gateway_key.create",
         "oauth_provider.create",
         "api_key_provider.create",
     }
@@ -133,9 +137,10 @@ class Work:
             case CallerKind.PERSON:
                 role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
                 return role_may(role, action=action)
+            case CallerKind.GATEWAY:
+                active = caller.row_id is not None and facts.gateway_key_active(caller.row_id)
+                return Allow() if active and action == "invocation.authorize" else Deny("gateway_key_gone")
             case CallerKind.SYSTEM:
-                from apps.policy.decide import Allow
-
                 return Allow() if action in SYSTEM_ACTIONS else Deny("not_a_system_action")
 
     # --- the record -------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CONSENT_SESSION = "acs"
     STATE = "ast"
     BROWSER = "abb"
+    GATEWAY_KEY = "agk"
 
 
 @dataclass(frozen=True, slots=True)

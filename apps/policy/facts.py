@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from apps.agents.models import GatewayKey
 from apps.authn.models import AccessKey, AccessKeyGrant
 from apps.policy.decide import KeyFacts
 from apps.policy.models import Binding
@@ -23,6 +24,10 @@ def of_key(row_id: UUID) -> KeyFacts | None:
         full_access=key.full_access,
         grants=grants,
     )
+
+
+def gateway_key_active(row_id: UUID) -> bool:
+    return bool(GatewayKey.objects.filter(id=row_id, status="active").exists())
 
 
 def role_of(user_id: UUID, tenant_id: UUID) -> str | None:

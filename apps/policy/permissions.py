@@ -11,6 +11,14 @@ PERMISSION: dict[str, str] = {
     "agent.update": "UpdateWorkloadIdentity",
     "agent.delete": "DeleteWorkloadIdentity",
     "agent.list": "ListWorkloadIdentities",
+    # An agent's authorizer is part of its runtime on the wire, so the same permissions cover it.
+    "authorizer.set": "UpdateAgentRuntime",
+    "authorizer.switch": "UpdateAgentRuntime",
+    "authorizer.read": "GetAgentRuntime",
+    "gateway_key.create": "CreateGatewayKey",
+    "gateway_key.delete": "DeleteGatewayKey",
+    "invocation.invoke": "InvokeAgentRuntime",
+    "invocation.invoke_for_user": "InvokeAgentRuntimeForUser",
     "oauth_provider.create": "CreateOauth2CredentialProvider",
     "oauth_provider.read": "GetOauth2CredentialProvider",
     "oauth_provider.update": "UpdateOauth2CredentialProvider",
@@ -34,6 +42,7 @@ PERMISSION: dict[str, str] = {
 }
 
 _READ = {
+    "authorizer.read",
     "agent.read",
     "agent.list",
     "oauth_provider.read",
@@ -45,6 +54,10 @@ _READ = {
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {
+    "authorizer.set",
+    "authorizer.switch",
+    "gateway_key.create",
+    "gateway_key.delete",
     "agent.delete",
     "agent.suspend",
     "agent.resume",
@@ -80,6 +93,7 @@ _AGENT_CALLS = {
     "GetResourceOauth2Token",
     "GetResourceApiKey",
     "CompleteResourceTokenAuth",
+    "InvokeAgentRuntime",
 }
 GRANTABLE: dict[str, frozenset[str]] = {
     "tenant_owner": frozenset(PERMISSION.values()),

@@ -25,6 +25,7 @@ MAY_REVEAL = {
     "apps/vault/sealing/envelope.py": "seals",
     "apps/authn/sigv4.py": "derives the signing key",
     "apps/authn/sigv4_keys.py": "derives the signing key",
+    "apps/authn/authorizer/decide.py": "takes the bearer token apart",
     "apps/authn/workload.py": "digests the workload token",
     "apps/connections/principals.py": "keys the pseudonym",
     "apps/connections/sessions.py": "digests consent tickets",

@@ -7,6 +7,7 @@ from apps.agents.models import Agent
 from apps.authn.models import AccessKey
 from apps.broker import contracts as c
 from apps.broker import cursors
+from apps.broker.inbound import settings as authorizers
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections.models import Connection, ConsentSession
@@ -67,6 +68,7 @@ def delete(command: c.DeleteAgent, work: Work) -> None:
         storing.forget(
             table="authn_accesskey", row_ids=list(AccessKey.objects.filter(agent=agent).values_list("id", flat=True))
         )
+        authorizers.forget_agent(agent)
         work.note(agent=agent, connections_ended=ended)
         agent.delete()
 
