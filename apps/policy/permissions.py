@@ -17,6 +17,11 @@ PERMISSION: dict[str, str] = {
     "authorizer.read": "GetAgentRuntime",
     "gateway_key.create": "CreateGatewayKey",
     "gateway_key.delete": "DeleteGatewayKey",
+    "runtime.create": "CreateAgentRuntime",
+    "runtime.read": "GetAgentRuntime",
+    "runtime.update": "UpdateAgentRuntime",
+    "runtime.delete": "DeleteAgentRuntime",
+    "runtime.list": "ListAgentRuntimes",
     "invocation.invoke": "InvokeAgentRuntime",
     "invocation.invoke_for_user": "InvokeAgentRuntimeForUser",
     "oauth_provider.create": "CreateOauth2CredentialProvider",
@@ -43,6 +48,8 @@ PERMISSION: dict[str, str] = {
 
 _READ = {
     "authorizer.read",
+    "runtime.read",
+    "runtime.list",
     "agent.read",
     "agent.list",
     "oauth_provider.read",
@@ -55,6 +62,9 @@ _READ = {
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {
     "authorizer.set",
+    "runtime.create",
+    "runtime.update",
+    "runtime.delete",
     "authorizer.switch",
     "gateway_key.create",
     "gateway_key.delete",

@@ -62,15 +62,18 @@ def delete(command: c.DeleteAgent, work: Work) -> None:
     """The agent's tokens, connections and open consents end with it."""
     with work.change():
         work.require(names.DIRECTORY, names.agent(command.name))
-        agent = queries.by_name(command.name, lock=True)
-        ended = forget_secrets_of(agent_id=agent.id)
-        # Its own access keys go with it by the foreign key; their sealed secrets have none.
-        storing.forget(
-            table="authn_accesskey", row_ids=list(AccessKey.objects.filter(agent=agent).values_list("id", flat=True))
-        )
-        authorizers.forget_agent(agent)
-        work.note(agent=agent, connections_ended=ended)
-        agent.delete()
+        remove(queries.by_name(command.name, lock=True), work)
+
+
+def remove(agent: Agent, work: Work) -> None:
+    """Delete an agent and every secret that was sealed for it, inside a scope."""
+    ended = forget_secrets_of(agent_id=agent.id)
+    # Its own access keys go with it by the foreign key; their sealed secrets have none.
+    keys = AccessKey.objects.filter(agent=agent).values_list("id", flat=True)
+    storing.forget(table="authn_accesskey", row_ids=list(keys))
+    authorizers.forget_agent(agent)
+    work.note(agent=agent, connections_ended=ended)
+    agent.delete()
 
 
 def forget_secrets_of(**owner: object) -> int:

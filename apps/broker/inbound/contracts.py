@@ -195,3 +195,79 @@ class Admitted:
     workload_token_expires_at: datetime | None
     endpoint_url: str
     request_headers: tuple[str, ...]
+
+
+# --- runtimes: agents that were registered over the AWS wire --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSettings:
+    """A runtime's description: what may be said about an agent that runs elsewhere."""
+
+    role_arn: str
+    authorizer: AuthorizerSettings
+    description: str = ""
+    protocol: str = "HTTP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeView:
+    """`runtime_id` is the name of the agent, `name` the one it was given."""
+
+    runtime_id: str
+    name: str
+    arn: str
+    workload_identity_arn: str
+    version: int
+    description: str
+    role_arn: str
+    protocol: str
+    authorizer: AuthorizerView
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRuntime(Command):
+    """Make an agent with an authorizer. Its workload identity is made with it. Answers RuntimeView."""
+
+    action = "runtime.create"
+    name: str
+    settings: RuntimeSettings
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetRuntime(Command):
+    """`version` other than the present one is not found: earlier ones are not kept."""
+
+    action = "runtime.read"
+    runtime_id: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRuntime(Command):
+    """Replace the whole description, the authorizer included."""
+
+    action = "runtime.update"
+    runtime_id: str
+    settings: RuntimeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRuntime(Command):
+    """The agent goes with it: its tokens, connections and open consents end. Answers the RuntimeView it had."""
+
+    action = "runtime.delete"
+    runtime_id: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRuntimes(Command):
+    """Answers a Page of RuntimeView, in order of name."""
+
+    action = "runtime.list"
+    cursor: str | None = None
+    limit: int = 100
