@@ -71,6 +71,11 @@ OPERATIONS = {
         "UpdateConsentPortal",
         "DeleteConsentPortal",
         "ListConsentPortals",
+        "CreateAgentRuntime",
+        "GetAgentRuntime",
+        "UpdateAgentRuntime",
+        "DeleteAgentRuntime",
+        "ListAgentRuntimes",
     ],
 }
 # Known by name only, so that the refusal can say what was asked for.
@@ -107,6 +112,12 @@ CORRECTIONS: dict[str, tuple[str, str | None, str]] = {
         "arn:(?:[^:]+)?:bedrock-agentcore:[A-Za-z0-9-]+:[0-9]{12}:([a-z0-9-]+/[^/]+)(?:/[a-z0-9-]+/[^/]+)*",
         "the segment oauth2credentialprovider holds a digit; a region is any label of the caller's",
     ),
+    "RuntimeContainerUri": (
+        r"(([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?|public\.ecr\.aws)/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)"
+        r"*[a-z0-9]+(?:[._-][a-z0-9]+)*)(?::([^:@]{1,300}))?(?:@(.+))?",
+        None,
+        "the portal runs no containers: the member holds the address of an agent that runs elsewhere",
+    ),
     "UserTokenType": (
         "[A-Za-z0-9-_=]+.[A-Za-z0-9-_=]+.[A-Za-z0-9-_=]+",
         None,
@@ -132,9 +143,17 @@ LIMITS = {
     "CustomRequestParametersType": 50,
     "ResourceOauth2ReturnUrlListType": 100,
     "String": 4096,
+    "DiscoveryUrl": 2048,
+    "S3LocationBucketString": 63,
+    "CapacityProviderArn": 256,
+    "AllowedAudienceList": 50,
+    "AllowedClientsList": 50,
+    "AllowedScopesType": 50,
+    "CustomClaimValidationsType": 20,
+    "MatchValueStringList": 50,
 }
 
-_KEPT = ("type", "min", "max", "pattern", "enum", "required", "union", "sensitive")
+_KEPT = ("timestampFormat", "type", "min", "max", "pattern", "enum", "required", "union", "sensitive")
 
 
 def load_models() -> dict[str, dict[str, Any]]:

@@ -116,12 +116,15 @@ def _prepare() -> None:
     if _HOME not in os.environ:
         _start_services()
     _own_database(worker or "main")
-    portal, hub, *spare = _free_ports(6)
+    portal, hub, *rest = _free_ports(11)
+    spare, inbound = rest[:4], rest[4:]
     os.environ["PORT"] = str(portal)
     os.environ["IDENTITY_PORTAL_PUBLIC_URL"] = f"http://127.0.0.1:{portal}"
     os.environ["PORTAL_TEST_HUB_PORT"] = str(hub)
     os.environ["PORTAL_TEST_SPARE_PORTS"] = ",".join(map(str, spare))
-    os.environ["IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS"] = ",".join(f"127.0.0.1:{p}" for p in (hub, *spare))
+    # Issuers and agents of the inbound tests: a port each, for those who have to be where they say they are.
+    os.environ["PORTAL_TEST_INBOUND_PORTS"] = ",".join(map(str, inbound))
+    os.environ["IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS"] = ",".join(f"127.0.0.1:{p}" for p in (hub, *rest))
 
 
 if "PORTAL_TEST_NO_SERVICES" not in os.environ:

@@ -45,3 +45,9 @@ class Agent(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+
+# After Agent, which they refer to: Django looks for tables in this module only.
+from apps.agents.inbound_models import AgentRuntime, Authorizer, AuthorizerIssuer, GatewayKey  # noqa: E402
+
+__all__ = ["Agent", "AgentRuntime", "Authorizer", "AuthorizerIssuer", "GatewayKey"]

@@ -12,16 +12,18 @@ class CallerKind(StrEnum):
     PERSON = "person"
     SYSTEM = "system"
     API_CLIENT = "api_client"
+    GATEWAY = "gateway_key"  # a proxy in front of one agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """A proven caller, in exactly one tenant. Only `authn` and the broker's gates make one.
 
-    `name` is the access key id, the user's id, the client id or the system's own name; `row_id` the row behind it;
-    `proof` how it was proven (`sigv4`, `session`, `local`, `bearer`). `region` is echoed in ARNs and means nothing
-    else. `scopes` are those of the access token it came with, None for a caller that came without one: a token never
-    allows more than whom it stands for, and never more than its scopes. `client_id` is the client of that token.
+    `name` is the access key id, the user's id, the client id, the gateway key's label or the system's own name;
+    `row_id` the row behind it; `proof` how it was proven (`sigv4`, `session`, `gateway_key`, `local`, `bearer`).
+    `region` is echoed in ARNs and means nothing else. `scopes` are those of the access token it came with, None for a
+    caller that came without one: a token never allows more than whom it stands for, and never more than its scopes.
+    `client_id` is the client of that token.
     """
 
     tenant_id: UUID

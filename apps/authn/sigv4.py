@@ -36,6 +36,7 @@ WINDOW_S = 300
 """How far the signer's clock may be off, either way, in seconds."""
 
 _MAX_AUTHORIZATION_CHARS = 4096
+_EMPTY = sha256(b"").hexdigest()
 _authorization = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^\s,=]{1,512}), ?SignedHeaders=([^\s,=]{1,2048}), ?Signature=([0-9a-f]{64})"
 ).fullmatch
@@ -61,6 +62,8 @@ class RawRequest:
         raw_query: what follows the first `?`, still encoded; empty if there was none.
         headers: every header line received, duplicates kept, in order.
         body: the body bytes, after transfer coding, before any content decoding.
+        body_sha256: where somebody else holds the body: its SHA-256 in lower-case hex, computed by them. Whoever
+            sets it answers for the body being the one that is then used.
     """
 
     method: str
@@ -68,6 +71,15 @@ class RawRequest:
     raw_query: str
     headers: list[tuple[str, str]]
     body: bytes
+    body_sha256: str = ""
+
+    @property
+    def payload_hash(self) -> str:
+        return self.body_sha256 or sha256(self.body).hexdigest()
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self.body) or self.body_sha256 not in ("", _EMPTY)
 
 
 class ParsedAuthorization(NamedTuple):
@@ -124,7 +136,7 @@ def parse(request: RawRequest, *, service: str = SERVICE) -> ParsedAuthorization
     credential, names, signature = match.groups()
     access_key_id, date, region = _scope(credential, service)
     amz_date, signed_at = _signing_time(headers, date)
-    signed_headers = _signed_headers(names, headers, has_body=bool(request.body))
+    signed_headers = _signed_headers(names, headers, has_body=request.has_body)
     _refuse_repeats(request.headers, headers, signed_headers)
     return ParsedAuthorization(
         access_key_id=access_key_id,
@@ -157,7 +169,7 @@ def verify(parsed: ParsedAuthorization, request: RawRequest, signing_key: bytes,
     if abs((now - parsed.signed_at).total_seconds()) > WINDOW_S:
         raise Unauthenticated(reason="clock_skew")
     # Always over the bytes received: a declared hash is compared, never believed.
-    payload_hash = sha256(request.body).hexdigest()
+    payload_hash = request.payload_hash
     if parsed.declared_payload_hash is not None and parsed.declared_payload_hash != payload_hash:
         raise Unauthenticated(reason="payload_hash_mismatch")
     canonical_request = (

@@ -54,8 +54,7 @@ def digest(token: Secret, account_id: str) -> bytes:
 
 def find(token_digest: bytes) -> WorkloadToken:
     """Look a token up in the open tenant; whether it still holds is `prove`'s to say. Raises Unauthenticated."""
-    row: WorkloadToken | None
-    row = WorkloadToken.objects.select_related("agent", "principal").filter(digest=token_digest).first()
+    row: WorkloadToken | None = WorkloadToken.objects.select_related("agent", "principal").filter(digest=token_digest).first()
     if row is None:
         raise Unauthenticated(reason="workload_token_unknown")
     return row

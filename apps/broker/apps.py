@@ -40,3 +40,4 @@ class BrokerConfig(AppConfig):
             vault,
         )
         from apps.broker.data_plane import api_key, complete, oauth_token, workload_token  # noqa: F401
+        from apps.broker.inbound import admission, gateway_keys, runtimes  # noqa: F401

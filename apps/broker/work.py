@@ -31,6 +31,7 @@ _ENDED = frozenset(
         "access_key_disabled",
         "access_key_expired",
         "tenant_suspended",
+        "gateway_key_gone",
     }
 )
 
@@ -53,6 +54,8 @@ SYSTEM_ACTIONS = frozenset(
         "request.rejected",
         "authn.failure",
         "agent.create",
+        "authorizer.set",
+        "gateway_key.create",
         "oauth_provider.create",
         "api_key_provider.create",
         "signing_key.rotate",
@@ -164,6 +167,9 @@ class Work:
                 if client is None:
                     return Deny("api_client_gone")
                 return client_may(client, scopes=caller.scopes, action=action, arns=arns)
+            case CallerKind.GATEWAY:
+                active = caller.row_id is not None and facts.gateway_key_active(caller.row_id)
+                return Allow() if active and action == "invocation.authorize" else Deny("gateway_key_gone")
             case CallerKind.SYSTEM:
                 return Allow() if action in SYSTEM_ACTIONS else Deny("not_a_system_action")
 

@@ -10,6 +10,7 @@ VAULT = "token-vault/default"
 _ARN = re.compile(r"arn:aws:bedrock-agentcore:([A-Za-z0-9-]{1,64}):([0-9]{12}):(.+)", re.ASCII)
 _TYPES = {
     f"{DIRECTORY}/workload-identity": "agent",
+    "runtime": "runtime",
     f"{VAULT}/oauth2credentialprovider": "oauth_provider",
     f"{VAULT}/apikeycredentialprovider": "api_key_provider",
 }
@@ -21,6 +22,11 @@ def prefix(region: str, account_id: str) -> str:
 
 def agent(name: str) -> str:
     return f"{DIRECTORY}/workload-identity/{name}"
+
+
+def runtime(agent_name: str) -> str:
+    """The agent as something that is called. A runtime's id is the name of its workload identity."""
+    return f"runtime/{agent_name}"
 
 
 def oauth_provider(name: str) -> str:
@@ -40,7 +46,10 @@ def managed_secret(region: str, account_id: str, kind: str, name: str, suffix: s
 
 @dataclass(frozen=True, slots=True)
 class ResourceName:
-    """A parsed name. `kind` is agent, oauth_provider, api_key_provider or vault; `name` empty for the vault."""
+    """A parsed name. `kind` is agent, runtime, oauth_provider, api_key_provider or vault.
+
+    `name` is empty for the vault; that of a runtime is its agent's.
+    """
 
     account_id: str
     kind: str

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     REFRESH_TOKEN = "aor"  # noqa: S105
     AUTHORIZATION_CODE = "aoc"
     CLIENT_SECRET = "aos"  # noqa: S105
+    GATEWAY_KEY = "agk"
 
 
 @dataclass(frozen=True, slots=True)

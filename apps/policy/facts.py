@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from apps.agents.models import GatewayKey
 from apps.authn.models import AccessKey, AccessKeyGrant, OAuthClient
 from apps.core import names
 from apps.policy.decide import ClientFacts, KeyFacts
@@ -37,6 +38,10 @@ def of_client(row_id: UUID) -> ClientFacts | None:
         allowed_scopes=frozenset(client.allowed_scopes),
         agent_path=names.agent(client.agent.name) if client.agent is not None else None,
     )
+
+
+def gateway_key_active(row_id: UUID) -> bool:
+    return bool(GatewayKey.objects.filter(id=row_id, status="active").exists())
 
 
 def role_of(user_id: UUID, tenant_id: UUID) -> str | None:

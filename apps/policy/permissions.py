@@ -11,6 +11,19 @@ PERMISSION: dict[str, str] = {
     "agent.update": "UpdateWorkloadIdentity",
     "agent.delete": "DeleteWorkloadIdentity",
     "agent.list": "ListWorkloadIdentities",
+    # An agent's authorizer is part of its runtime on the wire, so the same permissions cover it.
+    "authorizer.set": "UpdateAgentRuntime",
+    "authorizer.switch": "UpdateAgentRuntime",
+    "authorizer.read": "GetAgentRuntime",
+    "gateway_key.create": "CreateGatewayKey",
+    "gateway_key.delete": "DeleteGatewayKey",
+    "runtime.create": "CreateAgentRuntime",
+    "runtime.read": "GetAgentRuntime",
+    "runtime.update": "UpdateAgentRuntime",
+    "runtime.delete": "DeleteAgentRuntime",
+    "runtime.list": "ListAgentRuntimes",
+    "invocation.invoke": "InvokeAgentRuntime",
+    "invocation.invoke_for_user": "InvokeAgentRuntimeForUser",
     "oauth_provider.create": "CreateOauth2CredentialProvider",
     "oauth_provider.read": "GetOauth2CredentialProvider",
     "oauth_provider.update": "UpdateOauth2CredentialProvider",
@@ -35,6 +48,9 @@ PERMISSION: dict[str, str] = {
 }
 
 _READ = {
+    "authorizer.read",
+    "runtime.read",
+    "runtime.list",
     "agent.read",
     "agent.list",
     "oauth_provider.read",
@@ -46,6 +62,13 @@ _READ = {
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {
+    "authorizer.set",
+    "runtime.create",
+    "runtime.update",
+    "runtime.delete",
+    "authorizer.switch",
+    "gateway_key.create",
+    "gateway_key.delete",
     "agent.delete",
     "agent.suspend",
     "agent.resume",
@@ -87,6 +110,7 @@ _AGENT_CALLS = {
     "GetResourceApiKey",
     "CompleteResourceTokenAuth",
     "GetWebIdentityToken",
+    "InvokeAgentRuntime",
 }
 GRANTABLE: dict[str, frozenset[str]] = {
     "tenant_owner": frozenset(PERMISSION.values()),

@@ -23,6 +23,7 @@ from apps.upstream.protocol import (
     token_response,
 )
 from apps.upstream.protocol import client_credentials as client_credentials_grant
+from apps.upstream.protocol import introspect as introspection
 from apps.upstream.protocol import refresh as refresh_grant
 from apps.upstream.protocol import revoke as revocation
 from apps.upstream.protocol.token_exchange import GrantType
@@ -172,6 +173,19 @@ def revoke(
     return None if request is None else revocation.read(_send(request, tenant_id, via), dialect=dialect)
 
 
+def introspect(
+    endpoint: str,
+    client: ClientCredentials,
+    *,
+    token: Secret,
+    tenant_id: Hashable,
+    via: GuardedTransport | None = None,
+) -> dict[str, object]:
+    """Ask an issuer about a token it may have issued (RFC 7662). Raises what introspection.read raises, and
+    what the transport raises."""
+    return introspection.read(_send(introspection.build(endpoint, client, token=token), tenant_id, via))
+
+
 def discover(
     discovery_url: str, *, tenant_id: Hashable | None = None, via: GuardedTransport | None = None
 ) -> Endpoints:
@@ -195,7 +209,7 @@ def vet(endpoints: Endpoints, *, via: GuardedTransport | None = None) -> None:
     """Look up the hosts we will call and refuse those inside, without connecting. Raises Invalid naming the member."""
     transport = via or process.transport()
     seen: set[tuple[str, int]] = set()
-    for member in ("token_endpoint", "revocation_endpoint", "jwks_uri", "userinfo_endpoint"):
+    for member in ("token_endpoint", "revocation_endpoint", "introspection_endpoint", "jwks_uri", "userinfo_endpoint"):
         url = getattr(endpoints, member)
         with _as_field(member):
             read = None if url is None else transport.rules.read(url.replace("{client_id}", "x"))

@@ -29,6 +29,7 @@ MAY_REVEAL = {
     "apps/authn/oauth/client_auth.py": "digests client secrets",
     "apps/authn/oauth/server.py": "hands new tokens to the machinery that stores their digests; digests codes",
     "apps/authn/oauth/assertions.py": "parses the assertion a client sent",
+    "apps/authn/authorizer/decide.py": "takes the bearer token apart",
     "apps/authn/workload.py": "digests the workload token",
     "apps/connections/principals.py": "keys the pseudonym",
     "apps/connections/sessions.py": "digests consent tickets",

@@ -22,6 +22,10 @@ WHO = {
 # page:               may see   may add  may change  may delete   actions
 TABLE = {
     "agents.Agent": ("POADSV", "POAD", "POAD", "POA", {"suspend": "POA", "resume": "POA"}),
+    "agents.AgentRuntime": ("POADSV", "", "", "", {}),
+    "agents.Authorizer": ("POADSV", "", "", "", {}),
+    "agents.AuthorizerIssuer": ("POADSV", "", "", "", {}),
+    "agents.GatewayKey": ("POADSV", "", "", "POA", {}),
     "providers.Provider": ("POADSV", "POA", "POA", "POA", {"suspend": "POA", "resume": "POA"}),
     "connections.Connection": ("POADSV", "", "", "", {"revoke": "POA"}),
     "connections.ConsentSession": ("POADSV", "", "", "", {}),

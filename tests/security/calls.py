@@ -49,6 +49,25 @@ def github(name: str, **config: Any) -> Members:
     }
 
 
+def runtime(lab: Lab) -> Members:
+    return {
+        "agentRuntimeName": f"r{_fresh().replace('-', '_')}",
+        "roleArn": "arn:aws:iam::123456789012:role/agent",
+        "networkConfiguration": {"networkMode": "PUBLIC"},
+        "agentRuntimeArtifact": {"containerConfiguration": {"containerUri": f"{lab.hub.url}/agent"}},
+    }
+
+
+def _runtime_id(lab: Lab) -> str:
+    return must(lab.wire.call("CreateAgentRuntime", runtime(lab)))["agentRuntimeId"]
+
+
+def _runtime_update(lab: Lab) -> Members:
+    members = runtime(lab)
+    del members["agentRuntimeName"]
+    return {"agentRuntimeId": _runtime_id(lab), **members}
+
+
 def _returned(lab: Lab) -> Members:
     flow = lab.start()
     lab.consent(flow)
@@ -95,6 +114,11 @@ SUCCEEDS: dict[str, Callable[[Lab], Members]] = {
     "UpdateApiKeyCredentialProvider": lambda lab: {"name": "weather", "apiKey": lab.api_key},
     "DeleteApiKeyCredentialProvider": lambda lab: {"name": _key_provider(lab)},
     "ListApiKeyCredentialProviders": lambda lab: {},
+    "CreateAgentRuntime": runtime,
+    "GetAgentRuntime": lambda lab: {"agentRuntimeId": _runtime_id(lab)},
+    "UpdateAgentRuntime": _runtime_update,
+    "DeleteAgentRuntime": lambda lab: {"agentRuntimeId": _runtime_id(lab)},
+    "ListAgentRuntimes": lambda lab: {},
     "GetTokenVault": lambda lab: {},
     "TagResource": lambda lab: {"resourceArn": agent_arn(lab, "bot"), "tags": {"team": "red"}},
     "UntagResource": lambda lab: {"resourceArn": agent_arn(lab, "bot"), "tagKeys": ["team"]},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.fakes.issuer import Issuer
+from tests.security.doors import Door
 from tests.security.lab import Lab, log_of
 
 
@@ -90,3 +93,41 @@ def _nothing_unexpected_in_the_log(request: pytest.FixtureRequest) -> Iterator[N
         if isinstance(lab, Lab):
             for secret in (lab.client.client_secret, lab.api_key, lab.wire.secret):
                 assert secret not in written
+
+
+@pytest.fixture(scope="session")
+def issuer_server() -> Iterator[Issuer]:
+    running = Issuer(int(os.environ["PORTAL_TEST_INBOUND_PORTS"].split(",")[0]))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def issuer(issuer_server: Issuer) -> Issuer:
+    """An honest issuer, as new."""
+    from apps.broker.data_plane import persons
+
+    issuer_server.reset()
+    with persons.keys._lock:
+        persons.keys._entries.clear()
+    return issuer_server
+
+
+@pytest.fixture(scope="session")
+def other_issuer_server() -> Iterator[Issuer]:
+    running = Issuer(int(os.environ["PORTAL_TEST_INBOUND_PORTS"].split(",")[1]))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def other_issuer(other_issuer_server: Issuer) -> Issuer:
+    """A second issuer."""
+    other_issuer_server.reset()
+    return other_issuer_server
+
+
+@pytest.fixture
+def door(acme: Any, issuer: Issuer) -> Door:
+    """An agent whose door opens for tokens of the issuer with the usual audience."""
+    return Door(acme, issuer)

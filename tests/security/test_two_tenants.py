@@ -17,7 +17,7 @@ from apps.core import tickets
 from apps.core.errors import NotFound, PortalError
 from apps.entrypoints.aws_wire.contract import CONTRACT
 from tests.security import oracle
-from tests.security.calls import SUCCEEDS, github, outside
+from tests.security.calls import SUCCEEDS, github, outside, runtime
 from tests.security.lab import RETURN, Lab, denied, must
 from tests.security.wire import Reply
 
@@ -42,6 +42,7 @@ class Theirs:
             lab.add_agent(f"page-{n}")
             must(lab.wire.call("CreateOauth2CredentialProvider", github(f"page-{n}")))
             must(lab.wire.call("CreateApiKeyCredentialProvider", {"name": f"page-{n}", "apiKey": "k"}))
+        self.runtimes = [must(lab.wire.call("CreateAgentRuntime", runtime(lab)))["agentRuntimeId"] for _ in range(2)]
 
     def cursor(self, operation: str) -> str:
         return str(must(self.lab.wire.call(operation, {"maxResults": 1}))["nextToken"])
@@ -76,7 +77,7 @@ def named(**more: Any) -> Callable[[str], Callable[[Theirs], list[Pair]]]:
 def paged(operation: str) -> Callable[[Theirs], list[Pair]]:
     from apps.broker import cursors
 
-    kinds = {"Workload": "agents", "Oauth2": "oauth_providers", "ApiKey": "api_keys"}
+    kinds = {"Runtimes": "runtimes", "Workload": "agents", "Oauth2": "oauth_providers", "ApiKey": "api_keys"}
     kind = next(value for word, value in kinds.items() if word in operation)
 
     def pairs(theirs: Theirs) -> list[Pair]:
@@ -169,6 +170,16 @@ def minted(**more: Any) -> Callable[[Theirs], list[Pair]]:
     return lambda theirs: [({"workloadName": AGENT, **more}, {"workloadName": never(AGENT), **more})]
 
 
+def runtimes(described: bool = False) -> Callable[[Theirs], list[Pair]]:
+    def pairs(theirs: Theirs) -> list[Pair]:
+        more = runtime(theirs.mine) if described else {}
+        more.pop("agentRuntimeName", None)
+        foreign = theirs.runtimes[0]
+        return [({"agentRuntimeId": foreign, **more}, {"agentRuntimeId": foreign[:-10] + "x" * 10, **more})]
+
+    return pairs
+
+
 def oauth_update(theirs: Theirs) -> list[Pair]:
     return [(github(OAUTH), github(never(OAUTH)))]
 
@@ -195,6 +206,11 @@ FOREIGN: dict[str, Callable[[Theirs], list[Pair]]] = {
     "UpdateApiKeyCredentialProvider": named(apiKey="mine-now")(API_KEY),
     "DeleteApiKeyCredentialProvider": named()(API_KEY),
     "ListApiKeyCredentialProviders": paged("ListApiKeyCredentialProviders"),
+    "CreateAgentRuntime": nothing_foreign,
+    "GetAgentRuntime": runtimes(),
+    "UpdateAgentRuntime": runtimes(described=True),
+    "DeleteAgentRuntime": runtimes(),
+    "ListAgentRuntimes": paged("ListAgentRuntimes"),
     "GetTokenVault": lambda theirs: [({"tokenVaultId": theirs.lab.tenant.slug}, {"tokenVaultId": "never-was"})],
     "TagResource": tagged(tags={"mine": "now"}),
     "UntagResource": tagged(tagKeys=["team"]),

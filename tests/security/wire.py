@@ -124,7 +124,9 @@ class Wire:
             elif member.location == "querystring" and member.name in body:
                 given = body.pop(member.name)
                 query += [(member.wire_name, value) for value in (given if isinstance(given, list) else [given])]
-        target = path + ("?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query) if query else "")
+        target = path + (
+            "?" + "&".join(f"{quote(k, safe='')}={quote(str(v), safe='')}" for k, v in query) if query else ""
+        )
         empty = spec.method in ("GET", "DELETE") and not body
         return self.sign_raw(spec.method, target, b"" if empty else json.dumps(body).encode(), **options)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from apps.agents.models import Agent
+from apps.agents.models import Agent, AgentRuntime, Authorizer, AuthorizerIssuer, GatewayKey
 from apps.audit.models import AuditRecord
 from apps.authn import models as authn
 from apps.connections.models import Connection, ConsentSession, Principal, PrincipalLink
@@ -21,6 +21,10 @@ from apps.vault.models import SealedSecret, TenantKey
 
 def agent() -> Agent:
     return Agent.objects.create(name=f"agent-{uuid.uuid4().hex[:8]}")
+
+
+def authorizer() -> Authorizer:
+    return Authorizer.objects.create(agent=agent(), kind="CUSTOM_JWT")
 
 
 def provider() -> Provider:
@@ -68,6 +72,12 @@ _soon = lambda: clock.now() + timedelta(hours=1)  # noqa: E731
 
 SAMPLES: dict[str, Callable[[], Any]] = {
     "agents.Agent": agent,
+    "agents.AgentRuntime": lambda: AgentRuntime.objects.create(agent=agent(), name=f"r{uuid.uuid4().hex[:8]}"),
+    "agents.Authorizer": authorizer,
+    "agents.AuthorizerIssuer": lambda: AuthorizerIssuer.objects.create(
+        authorizer=authorizer(), issuer=uuid.uuid4().hex, discovery_url="d", jwks_uri="j", audiences=["a"]
+    ),
+    "agents.GatewayKey": lambda: GatewayKey.objects.create(agent=agent(), digest=os.urandom(32)),
     "providers.Provider": provider,
     "vault.TenantKey": lambda: TenantKey.objects.create(
         version=int.from_bytes(os.urandom(3)), state="retiring", ring="r", wrapped=b"x"

@@ -7,6 +7,7 @@ from apps.agents.models import Agent
 from apps.authn.models import AccessKey
 from apps.broker import contracts as c
 from apps.broker import cursors
+from apps.broker.inbound import settings as authorizers
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections.models import Connection, ConsentSession
@@ -61,14 +62,18 @@ def delete(command: c.DeleteAgent, work: Work) -> None:
     """The agent's tokens, connections and open consents end with it."""
     with work.change():
         work.require(names.DIRECTORY, names.agent(command.name))
-        agent = queries.by_name(command.name, lock=True)
-        ended = forget_secrets_of(agent_id=agent.id)
-        # Its own access keys go with it by the foreign key; their sealed secrets have none.
-        storing.forget(
-            table="authn_accesskey", row_ids=list(AccessKey.objects.filter(agent=agent).values_list("id", flat=True))
-        )
-        work.note(agent=agent, connections_ended=ended)
-        agent.delete()
+        remove(queries.by_name(command.name, lock=True), work)
+
+
+def remove(agent: Agent, work: Work) -> None:
+    """Delete an agent and every secret that was sealed for it, inside a scope."""
+    ended = forget_secrets_of(agent_id=agent.id)
+    # Its own access keys go with it by the foreign key; their sealed secrets have none.
+    keys = AccessKey.objects.filter(agent=agent).values_list("id", flat=True)
+    storing.forget(table="authn_accesskey", row_ids=list(keys))
+    authorizers.forget_agent(agent)
+    work.note(agent=agent, connections_ended=ended)
+    agent.delete()
 
 
 def forget_secrets_of(**owner: object) -> int:

@@ -29,7 +29,7 @@ def _find(arn: str, work: Work) -> tuple[_Tagged, str]:
         raise missing
     row: Agent | Provider | Tenant | None
     match parsed.kind:
-        case "agent":
+        case "agent" | "runtime":
             row = Agent.objects.select_for_update().filter(name=parsed.name).first()
         case "oauth_provider" | "api_key_provider":
             kind = Provider.Kind.OAUTH2 if parsed.kind == "oauth_provider" else Provider.Kind.API_KEY

@@ -7,7 +7,7 @@ answer that the contract does not allow is a fault of ours and raises: a client 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -104,6 +104,9 @@ def _query_members(
             found.setdefault(name, []).append(value)
         elif name in found:
             problems.append(FieldProblem(name, "was given more than once"))
+        elif CONTRACT.shapes[operation.plane][shape.members[name].shape].type == "integer":
+            # As in a body: digits only, and few of them.
+            found[name] = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else value
         else:
             found[name] = value
     return found
@@ -187,9 +190,11 @@ def _render_map(shapes: Mapping[str, Shape], shape: Shape, value: Any, path: str
     return {name: _render(shapes, element, item, f"{path}.{name}") for name, item in value.items()}
 
 
-def _render_timestamp(shapes: Mapping[str, Shape], shape: Shape, value: Any, path: str) -> float:
+def _render_timestamp(shapes: Mapping[str, Shape], shape: Shape, value: Any, path: str) -> float | str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise WrongAnswer(f"{path}: not a timezone-aware moment")
+    if shape.iso8601:
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return round(value.timestamp(), 3)
 
 

@@ -21,7 +21,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A type of the wire with its constraints. Lengths are characters, sizes are elements, both inclusive."""
+    """A type of the wire with its constraints. Lengths are characters, sizes are elements, both inclusive.
+
+    `iso8601`: a timestamp that travels as text; all others are seconds since 1970.
+    """
 
     name: str
     type: str
@@ -35,6 +38,7 @@ class Shape:
     element: str | None
     key: str | None
     value: str | None
+    iso8601: bool
     members: Mapping[str, Member]
 
 
@@ -88,6 +92,7 @@ def _shape(name: str, raw: Mapping[str, Any]) -> Shape:
         element=raw.get("member"),
         key=raw.get("key"),
         value=raw.get("value"),
+        iso8601=raw.get("timestampFormat") == "iso8601",
         members=members,
     )
 

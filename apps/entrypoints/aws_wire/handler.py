@@ -22,7 +22,8 @@ def is_wire_path(path_info: str) -> bool:
 
     Extra slashes in front do not make a page of it: such a path is refused by the verifier, not by accident.
     """
-    if _AUTHORIZATION_SERVER.match(path_info):
+    # Public metadata below an invocation address is a page for anybody, not a call.
+    if _AUTHORIZATION_SERVER.match(path_info) or path_info.endswith("/.well-known/oauth-protected-resource"):
         return False
     return ("/" + path_info.lstrip("/")).startswith(_PATHS)
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.broker import contracts as c
+from apps.broker.inbound import contracts as inbound
 from apps.core.errors import FieldProblem, Invalid, PortalError
 from apps.core.secret import Secret
-from apps.entrypoints.aws_wire import providers
+from apps.entrypoints.aws_wire import providers, runtimes
 from apps.entrypoints.aws_wire.contract import CONTRACT
 
 Members = Mapping[str, Any]
@@ -79,6 +80,8 @@ _WIRE_WORDS = {
     "vendor": "credentialProviderVendor",
 }
 _WIRE_WORDS_OF = {
+    "CreateAgentRuntime": runtimes.WIRE_WORDS,
+    "UpdateAgentRuntime": runtimes.WIRE_WORDS,
     "CompleteResourceTokenAuth": {"user_id": "userIdentifier.userId", "jwt": "userIdentifier.userToken"},
 }
 
@@ -93,7 +96,9 @@ def _nothing(outcome: None) -> dict[str, Any]:
     return {}
 
 
-def _page(kind: type[c.ListAgents] | type[c.ListOAuthProviders] | type[c.ListApiKeyProviders]) -> Any:
+def _page(
+    kind: type[c.ListAgents] | type[c.ListOAuthProviders] | type[c.ListApiKeyProviders] | type[inbound.ListRuntimes],
+) -> Any:
     def command(members: Members) -> c.Command:
         limit = {"limit": members["maxResults"]} if "maxResults" in members else {}
         return kind(cursor=members.get("nextToken"), **limit)
@@ -252,6 +257,29 @@ _BINDINGS: dict[str, Binding] = {
     "ListApiKeyCredentialProviders": Binding(
         _page(c.ListApiKeyProviders), _listed("credentialProviders", _key_provider_listed)
     ),
+    # runtimes: agents that run elsewhere
+    "CreateAgentRuntime": Binding(
+        lambda m: inbound.CreateRuntime(
+            name=m["agentRuntimeName"], settings=runtimes.settings_of(m), tags=m.get("tags", {})
+        ),
+        runtimes.created,
+        changes=True,
+    ),
+    "GetAgentRuntime": Binding(
+        lambda m: inbound.GetRuntime(runtime_id=m["agentRuntimeId"], version=m.get("agentRuntimeVersion")),
+        runtimes.described,
+    ),
+    "UpdateAgentRuntime": Binding(
+        lambda m: inbound.UpdateRuntime(runtime_id=m["agentRuntimeId"], settings=runtimes.settings_of(m)),
+        runtimes.updated,
+        changes=True,
+    ),
+    "DeleteAgentRuntime": Binding(
+        lambda m: inbound.DeleteRuntime(runtime_id=m["agentRuntimeId"], version=m.get("agentRuntimeVersion")),
+        runtimes.deleted,
+        changes=True,
+    ),
+    "ListAgentRuntimes": Binding(_page(inbound.ListRuntimes), _listed("agentRuntimes", runtimes.listed)),
     # vault and tags
     "GetTokenVault": Binding(lambda m: c.GetVault(vault_id=m.get("tokenVaultId", "default")), _vault),
     "TagResource": Binding(lambda m: c.TagResource(arn=m["resourceArn"], tags=m["tags"]), _nothing, changes=True),

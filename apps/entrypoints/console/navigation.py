@@ -19,6 +19,10 @@ _GROUPS: tuple[tuple[Any, bool, tuple[tuple[Any, str, str], ...]], ...] = (
         (
             (_("Agents"), "smart_toy", "agents.agent"),
             (_("Bindings"), "link", "policy.binding"),
+            (_("Authorizers"), "door_front", "agents.authorizer"),
+            (_("Issuers of authorizers"), "passkey", "agents.authorizerissuer"),
+            (_("Gateway keys"), "vpn_key", "agents.gatewaykey"),
+            (_("Runtimes"), "dns", "agents.agentruntime"),
         ),
     ),
     (

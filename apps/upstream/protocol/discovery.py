@@ -92,6 +92,7 @@ def read(document: Mapping[str, object], *, discovery_url: str, rules: UrlRules)
         id_token_algs=_words(document, "id_token_signing_alg_values_supported", ("RS256",)),
         iss_parameter_supported=document.get("authorization_response_iss_parameter_supported") is True,
         revocation_endpoint=_optional_url(document, "revocation_endpoint", rules),
+        introspection_endpoint=_optional_url(document, "introspection_endpoint", rules),
         jwks_uri=_optional_url(document, "jwks_uri", rules),
         userinfo_endpoint=_optional_url(document, "userinfo_endpoint", rules),
     )

@@ -41,6 +41,7 @@ class Endpoints:
     authorization_endpoint: str
     token_endpoint: str
     revocation_endpoint: str | None = None
+    introspection_endpoint: str | None = None
     jwks_uri: str | None = None
     userinfo_endpoint: str | None = None
     token_endpoint_auth_methods: tuple[str, ...] = ("client_secret_basic",)

@@ -35,12 +35,12 @@ def test_the_checked_in_contract_is_what_the_installed_models_give() -> None:
 
 
 def test_every_identity_operation_is_there_and_paths_do_not_collide() -> None:
-    assert len(CONTRACT.operations) == 41
+    assert len(CONTRACT.operations) == 46
     places = [(operation.method, operation.path) for operation in CONTRACT.operations.values()]
     places += [(named.method, named.path) for named in CONTRACT.named_only]
     assert len(set(places)) == len(places)
     assert {operation.status for operation in CONTRACT.operations.values()} == {200, 201, 202, 204}
-    assert any(named.name == "CreateAgentRuntime" for named in CONTRACT.named_only)
+    assert any(named.name == "InvokeAgentRuntime" for named in CONTRACT.named_only)
 
 
 def test_every_shape_that_can_be_received_has_a_working_check() -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from apps.broker import contracts as c
+from apps.broker.inbound import contracts as inbound
 from apps.core import names
 from apps.core.errors import Invalid, NotSupported
 from apps.core.secret import Secret
@@ -70,6 +71,51 @@ KEY = c.ApiKeyProviderView(
     updated_at=NOW,
 )
 VAULT = c.VaultView(vault_id="default", customer_key=None, updated_at=NOW)
+ISSUER = inbound.IssuerView(
+    issuer="https://login.example",
+    discovery_url="https://login.example/.well-known/openid-configuration",
+    audiences=("agents",),
+    clients=("app",),
+    client_claims=(),
+    scopes=("agent:invoke",),
+    custom_claims=(
+        inbound.CustomClaim(claim="tenant", value_type="STRING", operator="EQUALS", values=("acme",)),
+        inbound.CustomClaim(
+            claim="groups", value_type="STRING_ARRAY", operator="CONTAINS_ANY", values=("a", "b"), several=True
+        ),
+    ),
+    introspection_endpoint="",
+    introspection_client_id="",
+    status="active",
+)
+DOOR = inbound.AuthorizerView(
+    agent="rt-AbCdEf1234",
+    arn=START + names.runtime("rt-AbCdEf1234"),
+    kind="CUSTOM_JWT",
+    status="active",
+    issuers=(ISSUER,),
+    scope_match="any",
+    advertised_scopes={"agent:invoke": "api://agents/invoke"},
+    request_headers=("X-Team",),
+    endpoint_url="https://agents.example/rt",
+    resource_url="",
+)
+RUNTIME = inbound.RuntimeView(
+    runtime_id="rt-AbCdEf1234",
+    name="rt",
+    arn=DOOR.arn,
+    workload_identity_arn=START + names.agent("rt-AbCdEf1234"),
+    version=1,
+    description="writes release notes",
+    role_arn="arn:aws:iam::123456789012:role/x",
+    protocol="HTTP",
+    authorizer=DOOR,
+    created_at=NOW,
+    updated_at=NOW,
+)
+BARE = dataclasses.replace(
+    RUNTIME, description="", authorizer=dataclasses.replace(DOOR, kind="AWS_IAM", issuers=(), request_headers=())
+)
 
 OUTCOMES: list[tuple[str, Any]] = [
     ("CreateWorkloadIdentity", AGENT),
@@ -90,6 +136,8 @@ OUTCOMES: list[tuple[str, Any]] = [
     ("UpdateApiKeyCredentialProvider", KEY),
     ("DeleteApiKeyCredentialProvider", None),
     ("ListApiKeyCredentialProviders", c.Page(items=(KEY,), cursor="next")),
+    *[(f"{verb}AgentRuntime", view) for verb in ("Create", "Get", "Update", "Delete") for view in (RUNTIME, BARE)],
+    ("ListAgentRuntimes", c.Page(items=(RUNTIME, BARE), cursor="next")),
     ("GetTokenVault", VAULT),
     ("GetTokenVault", dataclasses.replace(VAULT, customer_key="arn:aws:kms:local:123456789012:key/" + "a" * 36)),
     ("TagResource", None),
@@ -274,7 +322,7 @@ def test_api_keys_must_be_given_and_stay_here() -> None:
                 operations.bind(operation).command({"name": "k1", **option})
 
 
-@pytest.mark.parametrize("operation", [*sorted(operations.UNSUPPORTED), "CreateAgentRuntime"])
+@pytest.mark.parametrize("operation", [*sorted(operations.UNSUPPORTED), "CreateAgentRuntimeEndpoint"])
 def test_operations_outside_the_product_say_so_plainly(operation: str) -> None:
     command = operations.bind(operation).command({})
     assert isinstance(command, c.RefuseUnsupported)

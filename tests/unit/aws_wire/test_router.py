@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from apps.core.errors import Invalid, NotFound
@@ -16,14 +18,15 @@ ARN = "arn:aws:bedrock-agentcore:local:123456789012:token-vault/default"
 @pytest.mark.parametrize(("prefix", "slug"), [("", None), ("/t/acme", "acme"), ("/t/a-1", "a-1")])
 def test_every_operation_is_found_with_and_without_the_tenant_prefix(name: str, prefix: str, slug: str | None) -> None:
     operation = CONTRACT.operations[name]
-    found = route(operation.method, prefix + operation.path.replace("{resourceArn}", LABEL))
+    labels = re.findall(r"\{(\w+)\}", operation.path)
+    found = route(operation.method, prefix + re.sub(r"\{\w+\}", LABEL, operation.path))
     assert (found.name, found.operation, found.slug) == (name, operation, slug)
-    assert found.path_params == ({"resourceArn": ARN} if "{" in operation.path else {})
+    assert found.path_params == dict.fromkeys(labels, ARN)
 
 
 def test_operations_known_by_name_are_named() -> None:
-    assert route("PUT", "/runtimes/").name == "CreateAgentRuntime"
-    assert route("GET", "/t/acme/runtimes/rt-1/").operation is None
+    assert route("PUT", "/runtimes/rt-1/runtime-endpoints/").name == "CreateAgentRuntimeEndpoint"
+    assert route("GET", "/t/acme/runtimes/rt-1/runtime-endpoints/DEFAULT/").operation is None
     found = route("POST", f"/runtimes/{LABEL}/invocations")
     assert (found.name, found.operation, found.path_params) == ("InvokeAgentRuntime", None, {"agentRuntimeArn": ARN})
 

@@ -5,6 +5,7 @@ from apps.entrypoints.console.admins import (  # noqa: F401
     audit,
     bindings,
     connections,
+    doors,
     issuers,
     keys,
     oauth,

@@ -1,0 +1,1 @@
+"""Three questions about callers of agents: the authorize call, forward auth for proxies, and public metadata."""
