@@ -55,6 +55,8 @@ ACTIONS: dict[str, str] = {
     "issuer.trust": "An issuer of tokens is trusted from here on.",
     "issuer.distrust": "An issuer is no longer trusted.",
     "binding.set": "A binding between agent and provider was set.",
+    "binding.read": "A binding between agent and provider was read.",
+    "binding.list": "The bindings between agents and providers were listed.",
     "binding.delete": "A binding between agent and provider was removed.",
     "member.add": "A person got a role in the tenant.",
     "member.remove": "A person lost their role in the tenant.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,8 @@ from apps.connections.models import Connection, Principal
 from apps.core import clock, names
 from apps.core.errors import NotAllowed, PortalError, SealBroken, Unauthenticated, Unavailable
 from apps.policy import facts
-from apps.policy.decide import Decision, Deny, key_may, role_may
+from apps.policy.clauses import Clause, Clauses, Deny, decide
+from apps.policy.decide import key_clauses, role_clauses
 from apps.providers.models import Provider
 from apps.tenants.scope import tenant_scope
 
@@ -93,17 +94,28 @@ class Work:
     def arn(self, path: str) -> str:
         return names.prefix(self.caller.region, self.caller.account_id) + path
 
-    def require(self, *paths: str) -> None:
+    def require(self, *paths: str, about: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Prove that the caller may do this to these resources. Call it inside a scope.
 
-        Raises Unauthenticated when the key or the tenant has ended meanwhile, NotAllowed otherwise.
+        `about` is what is proven about the request so far, by condition key. Raises Unauthenticated when the key or
+        the tenant has ended meanwhile, NotAllowed otherwise.
         """
-        decision = self._decide(tuple(self.arn(p) for p in paths))
+        self._require(self.clauses(tuple(self.arn(p) for p in paths), about=about or {}))
+        self.authorized = True
+
+    def require_possible(self, *paths: str) -> None:
+        """Refuse a caller who may not do this whoever it is for, before anything is asked of an issuer. Whoever gets
+        past still has to `require`, with what was proven then. Raises as `require` does."""
+        self._require(self.clauses(tuple(self.arn(p) for p in paths), before_proof=True))
+
+    def _require(self, clauses: Clauses) -> None:
+        decision = decide(clauses)
         if isinstance(decision, Deny):
             if decision.reason in _ENDED:
                 raise Unauthenticated(reason=decision.reason)
+            if decision.clause is not None:
+                self.note(clause=decision.clause.as_json())
             raise NotAllowed("You are not allowed to do this.", reason=decision.reason)
-        self.authorized = True
 
     def ended(self) -> Unauthenticated | None:
         """The refusal of a caller whose access key or tenant has ended meanwhile; None for everybody else.
@@ -114,7 +126,7 @@ class Work:
         if self.caller.kind is not CallerKind.ACCESS_KEY:
             return None
         with self.look():
-            decision = self._decide(())
+            decision = decide(self.clauses(()))
         ended = isinstance(decision, Deny) and decision.reason in _ENDED
         return Unauthenticated(reason=decision.reason) if ended else None  # type: ignore[union-attr]
 
@@ -122,21 +134,26 @@ class Work:
         """For consent pages: who holds the session's ticket may see it; the handler compares the person."""
         self.authorized = True
 
-    def _decide(self, arns: tuple[str, ...]) -> Decision:
+    def clauses(
+        self, arns: tuple[str, ...], *, about: Mapping[str, tuple[str, ...]] | None = None, before_proof: bool = False
+    ) -> Clauses:
+        """The decision about the caller, clause by clause, from what is true now."""
         caller, action = self.caller, self._entry.action
         match caller.kind:
             case CallerKind.ACCESS_KEY:
                 key = facts.of_key(caller.row_id) if caller.row_id else None
                 if key is None:
-                    return Deny("access_key_gone")
-                return key_may(key, action=action, arns=arns, now=self.now)
+                    return iter((Clause(rule="key.exists", holds=False, reason="access_key_gone"),))
+                context = facts.context_of(key, arns, about or {})
+                return key_clauses(
+                    key, action=action, arns=arns, now=self.now, context=context, before_proof=before_proof
+                )
             case CallerKind.PERSON:
                 role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
-                return role_may(role, action=action)
+                return role_clauses(role, action=action)
             case CallerKind.SYSTEM:
-                from apps.policy.decide import Allow
-
-                return Allow() if action in SYSTEM_ACTIONS else Deny("not_a_system_action")
+                ours = action in SYSTEM_ACTIONS
+                return iter((Clause(rule="system.action", holds=ours, reason="not_a_system_action"),))
 
     # --- the record -------------------------------------------------------------------------------------------
 

@@ -42,6 +42,8 @@ _READ = {
     "api_key_provider.list",
     "vault.read",
     "tags.read",
+    "binding.read",
+    "binding.list",
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {
