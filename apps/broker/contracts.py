@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from apps.core.secret import Secret
+from apps.policy.grants import Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -495,11 +496,12 @@ class RevokeConnection(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAccessKey(Command):
-    """Answers NewAccessKey. `grants` are (action pattern, ARN pattern); empty means the key may do nothing."""
+    """Answers NewAccessKey. A grant without conditions may be a pair (action pattern, ARN pattern). Without any grant
+    the key may do nothing."""
 
     action = "access_key.create"
     label: str = ""
-    grants: tuple[tuple[str, str], ...] = ()
+    grants: tuple[Grant | tuple[str, str], ...] = ()
     agent: str | None = None
     full_access: bool = False
     expires_at: datetime | None = None

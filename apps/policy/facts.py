@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from apps.agents.models import Agent
+from apps.authn.caller import Caller, CallerKind
 from apps.authn.models import AccessKey, AccessKeyGrant
 from apps.connections.models import Connection
 from apps.core import names
@@ -14,8 +15,9 @@ from apps.policy import conditions
 from apps.policy.bindings import BindingFacts, ConsentFacts
 from apps.policy.conditions import Context
 from apps.policy.decide import KeyFacts
-from apps.policy.grants import Grant
+from apps.policy.grants import EVERYTHING, Grant
 from apps.policy.models import Binding, BindingPrincipal
+from apps.policy.permissions import GRANTABLE, SERVICE
 from apps.providers.models import Provider
 from apps.tenants.models import Membership, Tenant, User
 from apps.tenants.scope import current_tenant_id
@@ -62,6 +64,19 @@ def tags_of(arns: tuple[str, ...]) -> dict[str, dict[str, str]]:
         if tags:
             found[arn] = dict(tags)
     return found
+
+
+def held_by(caller: Caller) -> tuple[Grant, ...]:
+    """What a caller may pass on to a key: a person by role, a key what it may do itself."""
+    if caller.row_id is None:
+        return ()
+    if caller.kind is CallerKind.PERSON:
+        names_ = GRANTABLE.get(role_of(caller.row_id, caller.tenant_id) or "", frozenset())
+        return tuple(Grant(f"{SERVICE}:{name}", "*") for name in sorted(names_))
+    key = of_key(caller.row_id) if caller.kind is CallerKind.ACCESS_KEY else None
+    if key is None:
+        return ()
+    return (EVERYTHING,) if key.full_access else key.grants
 
 
 def role_of(user_id: UUID, tenant_id: UUID) -> str | None:
