@@ -58,6 +58,8 @@ ACTIONS: dict[str, str] = {
     "binding.read": "A binding between agent and provider was read.",
     "binding.list": "The bindings between agents and providers were listed.",
     "binding.delete": "A binding between agent and provider was removed.",
+    "binding.survey": "What is in use without a binding was listed.",
+    "policy.explain": "A decision, past or possible, was explained.",
     "member.add": "A person got a role in the tenant.",
     "member.remove": "A person lost their role in the tenant.",
     "principal.link": "A portal account was linked to a principal.",

@@ -41,6 +41,8 @@ SYSTEM_ACTIONS = frozenset(
         "member.add",
         "principal.link",
         "binding.set",
+        "binding.survey",
+        "policy.explain",
         "operation.unsupported",
         "request.rejected",
         "authn.failure",

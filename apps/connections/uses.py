@@ -26,8 +26,7 @@ def take(connection_id: UUID, *, most: int | None) -> int | UsedUp | None:
     """
     rows = Connection.objects.filter(id=connection_id)
     if most is None:
-        left = F("uses_left")
-        done = rows.filter(uses_left__gt=0).update(uses_left=left - 1)
+        done = rows.filter(uses_left__gt=0).update(uses_left=F("uses_left") - 1)
     else:
         left = Least(Coalesce(F("uses_left"), Value(most)), Value(most))
         done = rows.filter(Q(uses_left=None) | Q(uses_left__gt=0)).update(uses_left=left - 1) if most > 0 else 0

@@ -64,6 +64,27 @@ class ConsentFacts:
     uses_left: int | None
 
 
+def provider_clauses(status: str | None) -> Clauses:
+    """`status` None: there is no such provider."""
+    yield Clause(rule="provider.exists", holds=status is not None, reason="provider_not_found")
+    yield Clause(rule="provider.active", holds=status == "active", reason="provider_suspended")
+
+
+def flow_clauses(flow: str) -> Clauses:
+    yield Clause(rule="flow.offered", holds=flow != "on_behalf_of", reason="obo_unsupported", told={"flow": flow})
+
+
+def person_clauses(flow: str, *, for_itself: bool) -> Clauses:
+    """Consent is a person's: the agent acting for itself has nobody to ask."""
+    yield Clause(rule="flow.person", holds=flow != FOR_PERSON or not for_itself, reason="no_person")
+
+
+def named_clauses(scopes: Iterable[str], binding: BindingFacts | None) -> Clauses:
+    """A request without scopes gets the provider's own choice (RFC 6749 section 3.3), which a ceiling cannot see."""
+    holds = binding is None or binding.ceiling is None or bool(frozenset(scopes))
+    yield Clause(rule="binding.scopes_named", holds=holds, reason="scopes_unnamed")
+
+
 def binding_clauses(*, closed: bool, binding: BindingFacts | None, use: Use, now: datetime) -> Clauses:
     """The agent's ceiling against the task's request."""
     if binding is None:

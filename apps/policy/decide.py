@@ -36,16 +36,28 @@ def key_clauses(
     context: Context = NOTHING_KNOWN,
     before_proof: bool = False,
 ) -> Clauses:
-    """Every resource of the call needs a grant of its own, whose conditions the request meets.
+    """The key is one, and every resource of the call has a grant whose conditions the request meets."""
+    yield from key_alive_clauses(facts, now=now)
+    yield from key_grant_clauses(facts, action=action, arns=arns, context=context, before_proof=before_proof)
 
-    `before_proof` leaves conditions for later: it says whether the call could be allowed at all, before it is proven
-    for whom it is. A decision made so must be made again, without it.
-    """
+
+def key_alive_clauses(facts: KeyFacts, *, now: datetime) -> Clauses:
+    """A key for which one of these does not hold is none any more."""
     yield Clause(rule="tenant.active", holds=facts.tenant_status == "active", reason="tenant_suspended")
     yield Clause(rule="key.active", holds=facts.status == "active", reason="access_key_disabled")
     lives = facts.expires_at is None or facts.expires_at > now
     ends = facts.expires_at.isoformat() if facts.expires_at else None
     yield Clause(rule="key.not_expired", holds=lives, reason="access_key_expired", told={"expires_at": ends})
+
+
+def key_grant_clauses(
+    facts: KeyFacts, *, action: str, arns: tuple[str, ...], context: Context, before_proof: bool = False
+) -> Clauses:
+    """Every resource of the call needs a grant of its own, whose conditions the request meets.
+
+    `before_proof` leaves conditions for later: it says whether the call could be allowed at all, before it is proven
+    for whom it is. A decision made so must be made again, without it.
+    """
     if facts.full_access:
         yield Clause(rule="key.full_access", holds=True)
         return
@@ -59,8 +71,9 @@ def key_clauses(
         if before_proof:
             continue
         met = next((grant for grant in found if grant.met(context, arn)), None)
-        told["permission"] = met.words() if met else [grant.words() for grant in found]
-        yield Clause(rule="key.condition", holds=met is not None, reason="condition_not_met", told=told)
+        words = [met.words()] if met else [grant.words() for grant in found]
+        told_grant = {**told, "permissions": words}
+        yield Clause(rule="key.condition", holds=met is not None, reason="condition_not_met", told=told_grant)
 
 
 def key_may(

@@ -44,6 +44,8 @@ _READ = {
     "tags.read",
     "binding.read",
     "binding.list",
+    "binding.survey",
+    "policy.explain",
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {

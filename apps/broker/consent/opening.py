@@ -79,7 +79,7 @@ def open_for(
             ceiling=bound.ceiling if bound else None,
             earlier=frozenset(earlier.requested_scopes) if earlier else frozenset(),
         )
-        require_named_scopes(asked, bound)
+        require_named_scopes(asked, bound, work)
         opened = sessions.open_session(
             account_id=proven.tenant.account_id,
             life_s=proven.tenant.consent_session_life_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +38,9 @@ def set_(command: c.SetBinding, work: Work) -> c.BindingView:
         work.require(names.agent(command.agent))
         agent = agents.by_name(command.agent)
         provider = find_provider(command.provider_id)
-        return view(put(command, agent, provider, work))
+        row, told = put(command, agent, provider, work)
+        work.note(agent=agent, provider=provider, **told)
+        return view(row)
 
 
 def find_provider(provider_id: UUID) -> Provider:
@@ -48,9 +51,9 @@ def find_provider(provider_id: UUID) -> Provider:
     return provider
 
 
-def put(command: c.SetBinding, agent: Agent, provider: Provider, work: Work) -> Binding:
-    """Write the whole binding, inside a scope."""
-    values = {
+def put(command: c.SetBinding, agent: Agent, provider: Provider, work: Work) -> tuple[Binding, dict[str, Any]]:
+    """Write the whole binding, inside a scope. Returns it, and what its record says."""
+    values: dict[str, Any] = {
         "flows": list(dict.fromkeys(command.flows)),
         "scope_ceiling": _sorted(command.scope_ceiling),
         "resources": _sorted(command.resources),
@@ -65,18 +68,19 @@ def put(command: c.SetBinding, agent: Agent, provider: Provider, work: Work) -> 
     row: Binding
     row, _made = Binding.objects.update_or_create(agent=agent, provider=provider, defaults=values)
     BindingPrincipal.objects.filter(binding=row).delete()
-    people = _principals(command.people or (), agent)
+    people = _principals(command.people or (), agent, work.caller.tenant_id)
     BindingPrincipal.objects.bulk_create(BindingPrincipal(binding=row, principal=one) for one in people)
-    told = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in values.items()}
+    told: dict[str, Any] = {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()
+    }
     # Of custom parameters the names, of people the pseudonyms: the trail cannot forget.
     told["custom_parameters"] = sorted(command.custom_parameters) if command.custom_parameters is not None else None
     told["people"] = sorted(one.pseudonym for one in people) if command.people is not None else None
-    work.note(agent=agent, provider=provider, **told)
-    return row
+    return row, told
 
 
-def _principals(people: Iterable[c.Who], agent: Agent) -> list[Principal]:
-    key = Tenant.objects.get(id=agent.tenant_id).pseudonym_key
+def _principals(people: Iterable[c.Who], agent: Agent, tenant_id: UUID) -> list[Principal]:
+    key = Tenant.objects.get(id=tenant_id).pseudonym_key
     found: dict[UUID, Principal] = {}
     for who in people:
         subject = str(agent.id) if who.kind == "self" else who.subject

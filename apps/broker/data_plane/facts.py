@@ -14,7 +14,7 @@ from apps.broker.work import Work
 from apps.core.errors import NotAllowed, NotFound
 from apps.core.secret import Secret
 from apps.policy import facts
-from apps.policy.bindings import BindingFacts, Use, binding_clauses, granted_clauses
+from apps.policy.bindings import BindingFacts, Use, binding_clauses, granted_clauses, named_clauses, provider_clauses
 from apps.policy.clauses import Clause, Deny, decide
 from apps.policy.decide import key_agent_clauses
 from apps.providers.models import Provider
@@ -46,11 +46,13 @@ def require_own_agent(agent: Agent, work: Work) -> None:
 def provider(kind: str, name: str, work: Work) -> Provider:
     """Raises NotFound for an absent one, NotAllowed for a suspended one."""
     row: Provider | None = Provider.objects.filter(kind=kind, name=name).first()
+    if row is not None:
+        work.note(provider=row)
+    decision = decide(provider_clauses(row.status if row is not None else None))
     if row is None:
         raise NotFound("There is no such credential provider.", reason="provider_not_found")
-    work.note(provider=row)
-    if row.status != "active":
-        raise NotAllowed("This credential provider is suspended.", reason="provider_suspended")
+    if isinstance(decision, Deny):
+        raise NotAllowed("This credential provider is suspended.", reason=decision.reason)
     return row
 
 
@@ -107,8 +109,6 @@ def require_granted_below_ceiling(granted: Iterable[str], bound: BindingFacts | 
     require(granted_clauses(granted, bound), work)
 
 
-def require_named_scopes(scopes: Iterable[str], bound: BindingFacts | None) -> None:
-    """A request without scopes gets the provider's own choice (RFC 6749 section 3.3), which a ceiling cannot see.
-    Raises NotAllowed."""
-    if bound is not None and bound.ceiling is not None and not tuple(scopes):
-        raise NotAllowed(SENTENCES["scopes_unnamed"], reason="scopes_unnamed")
+def require_named_scopes(scopes: Iterable[str], bound: BindingFacts | None, work: Work) -> None:
+    """Raises NotAllowed for a request without scopes where there is a ceiling."""
+    require(named_clauses(scopes, bound), work)

@@ -26,7 +26,7 @@ def fetch(
     Raises UpstreamRefused when the provider does not give one (an administrator has to act).
     """
     check_scopes(command.scopes)
-    facts.require_named_scopes(command.scopes, bound)
+    facts.require_named_scopes(command.scopes, bound, work)
     custom_fields(command.custom_parameters)
     params = RequestParams(
         custom=command.custom_parameters,

@@ -33,7 +33,7 @@ from apps.core.errors import (
 )
 from apps.core.secret import Secret
 from apps.policy import facts as policy_facts
-from apps.policy.bindings import BindingFacts, consent_clauses
+from apps.policy.bindings import BindingFacts, consent_clauses, flow_clauses, person_clauses
 from apps.policy.clauses import Deny, decide
 from apps.providers.models import Provider
 from apps.vault.opening import open_at
@@ -54,7 +54,7 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
         proven, provider, bound = _allowed(command, work)
     if command.flow is c.Flow.M2M:
         return machine.fetch(command, work, proven, provider, bound)
-    if proven.principal.kind == "self":
+    if isinstance(decide(person_clauses(command.flow.value, for_itself=proven.principal.kind == "self")), Deny):
         raise Invalid(
             "USER_FEDERATION needs a workload access token that names a person. Get one with "
             "GetWorkloadAccessTokenForJWT or GetWorkloadAccessTokenForUserId.",
@@ -69,7 +69,7 @@ def _allowed(command: c.FetchOAuthToken, work: Work) -> tuple[Proven, Provider, 
     work.require(names.DIRECTORY, names.agent(proven.agent.name), names.VAULT, names.oauth_provider(command.provider))
     facts.require_own_agent(proven.agent, work)
     provider = facts.provider("oauth2", command.provider, work)
-    if command.flow is c.Flow.ON_BEHALF_OF:
+    if isinstance(decide(flow_clauses(command.flow.value)), Deny):
         raise NotSupported(
             "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.", reason="obo_unsupported"
         )
