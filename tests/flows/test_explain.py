@@ -18,7 +18,7 @@ from apps.broker.control_plane.tenants import system_caller
 from apps.broker.run import run
 from apps.connections.models import Connection, Principal
 from apps.core import clock
-from apps.core.errors import NotAllowed, NotFound, PortalError
+from apps.core.errors import NotAllowed, PortalError
 from apps.policy.models import BindingPrincipal
 from apps.policy.words import RULES
 from apps.tenants.scope import tenant_scope
@@ -161,16 +161,6 @@ def test_a_past_refusal_names_the_clause_it_met_then_and_what_the_call_would_mee
     assert past.clause["rule"] == "binding.flow"
     assert past.clause["told"] == {"asked": "user_federation", "allowed": ["m2m"]}
     assert past.now.outcome == "allowed"
-
-
-def test_a_request_of_another_tenant_is_one_that_never_was(acme, globex):
-    run(c.CreateAgent(name="bot"), globex.caller(request_id="request-of-globex"))
-    words = []
-    for request_id in ("request-of-globex", "never-was"):
-        with pytest.raises(NotFound) as refused:
-            run(ExplainRequest(request_id=request_id), system_caller(acme.tenant, "test"))
-        words.append((refused.value.public, refused.value.reason))
-    assert words[0] == words[1]
 
 
 def test_explaining_is_a_right_of_its_own_and_leaves_a_record(acme):

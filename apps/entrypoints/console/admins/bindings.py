@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -29,7 +30,7 @@ from apps.policy.bindings import FLOWS
 from apps.policy.models import Binding, BindingPrincipal
 from apps.providers.models import Provider
 
-_WORDS = {
+FLOW_WORDS = {
     "user_federation": _("for a person, with their consent"),
     "m2m": _("machine to machine"),
     "on_behalf_of": _("on behalf of a person, by token exchange"),
@@ -39,7 +40,6 @@ _WORDS = {
 
 def _moment(label: Any, help_text: Any = "") -> forms.DateTimeField:
     widget = UnfoldAdminTextInputWidget(attrs={"type": "datetime-local", "step": "1"})
-    widget.format = "%Y-%m-%dT%H:%M:%S"
     return forms.DateTimeField(
         label=label,
         required=False,
@@ -47,6 +47,11 @@ def _moment(label: Any, help_text: Any = "") -> forms.DateTimeField:
         help_text=help_text,
         input_formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"],
     )
+
+
+def _typed(moment: datetime | None) -> str:
+    """A time as the browser's field wants it, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") if moment else ""
 
 
 def _number(label: Any, low: int, high: int, help_text: Any) -> forms.IntegerField:
@@ -101,7 +106,7 @@ def parameter_lines(custom: Mapping[str, tuple[str, ...] | None] | None) -> list
 class _HowFar(CommandForm):
     flows = forms.MultipleChoiceField(
         label=_("Flows"),
-        choices=[(flow, _WORDS[flow]) for flow in FLOWS],
+        choices=[(flow, FLOW_WORDS[flow]) for flow in FLOWS],
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("None chosen: every flow."),
@@ -184,8 +189,8 @@ class ChangeBindingForm(_HowFar):
             no_parameters=now.custom_parameters == {},
             custom_parameters=parameter_lines(now.custom_parameters),
             people=[person_line(who) for who in now.people or ()],
-            valid_from=now.valid_from,
-            valid_until=now.valid_until,
+            valid_from=_typed(now.valid_from),
+            valid_until=_typed(now.valid_until),
             connection_life_s=now.connection_life_s,
             connection_uses=now.connection_uses,
         )
