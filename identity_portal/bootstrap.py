@@ -69,6 +69,12 @@ def main(argv: list[str]) -> int:
     except BootstrapError as problem:
         sys.stderr.write(f"identity_portal: {problem}\n")
         return 1
+    except OSError as problem:
+        sys.stderr.write(
+            f"identity_portal: .venv cannot be prepared ({problem.strerror}: {problem.filename}); run `make` once as "
+            "an account that may write to the checkout\n"
+        )
+        return 1
     os.chdir(ROOT)
     os.environ["VIRTUAL_ENV"] = str(VENV)
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

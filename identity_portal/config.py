@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ class Config:
     embedded_redis: bool
     allowed_private_upstreams: frozenset[tuple[str, int]]
     approved_upstream_hosts: frozenset[str] | None  # None: any public host
+    ca_bundle: Path | None  # further authorities for outgoing TLS, beside the public ones
     extra_hosts: frozenset[str]
     demo: bool
     aws_strict_session_status: bool
@@ -98,6 +100,7 @@ class Config:
             embedded_redis=not env.get("REDIS_URL"),
             allowed_private_upstreams=read.host_ports("IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS"),
             approved_upstream_hosts=read.hosts("IDENTITY_PORTAL_APPROVED_UPSTREAM_HOSTS") or None,
+            ca_bundle=read.certificates("IDENTITY_PORTAL_CA_BUNDLE"),
             extra_hosts=read.hosts("IDENTITY_PORTAL_EXTRA_HOSTS"),
             demo=read.flag("IDENTITY_PORTAL_DEMO"),
             aws_strict_session_status=read.flag("AWS_STRICT_SESSION_STATUS"),
@@ -208,6 +211,23 @@ class _Reader:
                 return tuple(DEFAULT_RATE_LIMITS.items())
             limits[key] = int(number)
         return tuple(limits.items())
+
+    def certificates(self, name: str) -> Path | None:
+        given = self.env.get(name)
+        if not given:
+            return None
+        path = Path(given).absolute()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(cafile=path)
+        except ssl.SSLError:
+            self.problem(name, "must name a PEM file that holds certificates of authorities")
+        except OSError:
+            self.problem(name, "names a file that is not there or cannot be read by this account")
+        else:
+            if not context.get_ca_certs():
+                self.problem(name, "names a file without a certificate of an authority (one that may sign others)")
+        return path
 
     def key_file(self, path: Path) -> Secret:
         try:

@@ -12,7 +12,7 @@ import structlog
 
 # Our own artefacts, and anything in an Authorization header: a log line is never their place.
 _NET = re.compile(
-    r"(?:\b(?:awt|acs|ast|abb)_[0-9]{12}[0-9A-Za-z]{20,})|(?:eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|(?i:bearer\s+[\w.~+/-]{12,})"
+    r"(?:\b(?:awt|acs|ast|abb|aot|aor|aoc|aos)_[0-9]{12}[0-9A-Za-z]{20,})|(?:eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|(?i:bearer\s+[\w.~+/-]{12,})"
 )
 _MASK = "[removed]"
 

@@ -15,7 +15,7 @@ from django.core.wsgi import get_wsgi_application
 
 pages = get_wsgi_application()
 
-from apps.entrypoints.aws_wire.handler import WireHandler, is_wire_path  # noqa: E402
+from apps.entrypoints.aws_wire.handler import WireHandler, is_wire_call  # noqa: E402
 from identity_portal.startup import refuse_unsafe_start  # noqa: E402
 
 refuse_unsafe_start()
@@ -23,6 +23,6 @@ wire = WireHandler()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    if is_wire_path(environ["PATH_INFO"]):
+    if is_wire_call(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
         return wire(environ, start_response)
     return pages(environ, start_response)

@@ -20,8 +20,7 @@ def client(service: str, tenant: Any, url: str, *, key: tuple[str, str] | None =
         region_name="us-east-1",
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
-        config=PLAIN,
-        **more,
+        **{"config": PLAIN, **more},
     )
 
 

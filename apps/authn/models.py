@@ -122,19 +122,87 @@ class AnsweredRequest(TenantOwned):
         constraints = [models.UniqueConstraint(fields=["tenant", "fingerprint"], name="answered_request_once")]
 
 
+class SigningKey(TenantOwned):
+    """A key the tenant signs its tokens with. The private half is sealed in the vault, the public half published."""
+
+    class State(models.TextChoices):
+        NEXT = "next", "next: published, not signing yet"
+        ACTIVE = "active", "active: signs"
+        RETIRING = "retiring", "retiring: published until what it signed is over"
+
+    kid = models.CharField(max_length=64, editable=False)
+    algorithm = models.CharField(max_length=10, editable=False, help_text="ES384 or RS256 (RFC 7518)")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.NEXT, editable=False)
+    public_jwk = models.JSONField(editable=False, help_text="RFC 7517, without any private member")
+    state_since = models.DateTimeField(editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "kid"], name="signing_key_kid"),
+            models.UniqueConstraint(
+                fields=["tenant", "algorithm", "state"],
+                condition=~models.Q(state="retiring"),
+                name="signing_key_one_per_state",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.kid}"
+
+
 class OAuthClient(TenantOwned, toolkit.AbstractApplication):
-    """A client of the portal's own authorization server."""
+    """A client of the portal's own authorization server: of an API (client credentials), or of people (codes).
+
+    `client_secret` holds the keyed digest of a generated secret, never a secret and never a password hash.
+    """
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "active"
+        DISABLED = "disabled", "disabled"
+
+    class Proof(models.TextChoices):
+        SECRET = "client_secret", "a secret"
+        PRIVATE_KEY = "private_key_jwt", "a signed assertion (RFC 7523)"
+        NONE = "none", "nothing: a public client"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    client_secret = models.CharField(max_length=255, blank=True, default="", editable=False)
+    hash_client_secret = models.BooleanField(default=False, editable=False)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    proof = models.CharField(max_length=20, choices=Proof.choices, default=Proof.SECRET)
+    allowed_scopes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    public_jwks = models.JSONField(default=dict, blank=True, help_text="RFC 7517 key set of a client that signs")
+    agent = SameTenantForeignKey(Agent, null=True, blank=True, on_delete=models.CASCADE, related_name="oauth_clients")
 
     class Meta(toolkit.AbstractApplication.Meta):
         abstract = False
         verbose_name = "OAuth client"
 
+    def is_usable(self, request: object) -> bool:
+        """Asked by the toolkit at every use."""
+        return self.status == self.Status.ACTIVE
+
+
+class OAuthAssertion(TenantOwned):
+    """A client assertion (RFC 7523) that was used: its `jti` is good for one time only. Kept until it has expired."""
+
+    application = SameTenantForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    digest = models.BinaryField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "application", "digest"], name="assertion_once")]
+        indexes = [models.Index(fields=["tenant", "expires_at"], name="assertion_expiry")]
+
 
 class OAuthGrant(TenantOwned, toolkit.AbstractGrant):
+    """An authorization code, by digest. A used one stays until it expires: its second use ends what it gave."""
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     application = SameTenantForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    used_at = models.DateTimeField(null=True, editable=False)
 
     class Meta(toolkit.AbstractGrant.Meta):
         abstract = False

@@ -30,6 +30,7 @@ from apps.core.secret import Secret
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "bedrock-agentcore"
+STS = "sts"
 TERMINATOR = "aws4_request"
 WINDOW_S = 300
 """How far the signer's clock may be off, either way, in seconds."""
@@ -92,12 +93,14 @@ class ParsedAuthorization(NamedTuple):
         return f"ParsedAuthorization({self.access_key_id}/{self.date}/{self.region}/{self.service})"
 
 
-def parse(request: RawRequest) -> ParsedAuthorization:
+def parse(request: RawRequest, *, service: str = SERVICE) -> ParsedAuthorization:
     """Read the proof that a request carries, by a strict grammar.
+
+    `service` is whose calls are taken here: a signature for one service is none for another.
 
     Raises:
         Unreadable: `query_auth_not_supported`, `duplicate_header`. The client must be changed.
-        NotSupported: `sts_not_supported`. The caller's endpoint settings send STS calls to the portal.
+        NotSupported: `sts_elsewhere`. An STS call was sent to a path of another service.
         Unauthenticated: `missing_authorization`, `malformed_authorization`, `scope_invalid`,
             `session_token_not_supported`, `date_malformed`, `date_conflict`, `scope_date_mismatch`,
             `sigv4_incomplete`, `unsupported_payload`, `payload_hash_malformed`.
@@ -119,7 +122,7 @@ def parse(request: RawRequest) -> ParsedAuthorization:
     if match is None:
         raise Unauthenticated(reason="malformed_authorization")
     credential, names, signature = match.groups()
-    access_key_id, date, region, service = _scope(credential)
+    access_key_id, date, region = _scope(credential, service)
     amz_date, signed_at = _signing_time(headers, date)
     signed_headers = _signed_headers(names, headers, has_body=bool(request.body))
     _refuse_repeats(request.headers, headers, signed_headers)
@@ -220,21 +223,18 @@ def _refuse_repeats(lines: list[tuple[str, str]], headers: Mapping[str, str], si
         seen.add(lower)
 
 
-def _scope(credential: str) -> tuple[str, str, str, str]:
+def _scope(credential: str, wanted: str) -> tuple[str, str, str]:
     parts = credential.split("/")
     if len(parts) != 5:
         raise Unauthenticated(reason="scope_invalid", private=f"{len(parts)} parts")
     access_key_id, date, region, service, terminator = parts
     if terminator != TERMINATOR or _region(region) is None or _access_key_id(access_key_id) is None:
         raise Unauthenticated(reason="scope_invalid")
-    if service == "sts":
-        raise NotSupported(
-            "The portal is no AWS STS. Set the endpoint for the bedrock-agentcore services only, not for all of AWS.",
-            reason="sts_not_supported",
-        )
-    if service != SERVICE:
+    if service == STS and wanted != STS:
+        raise NotSupported("This is no path of AWS STS. Its calls go to the endpoint itself.", reason="sts_elsewhere")
+    if service != wanted:
         raise Unauthenticated(reason="scope_invalid", private="service")
-    return access_key_id, date, region, service
+    return access_key_id, date, region
 
 
 def _signing_time(headers: Mapping[str, str], scope_date: str) -> tuple[str, datetime]:
@@ -271,7 +271,9 @@ def _signed_headers(names: str, headers: Mapping[str, str], *, has_body: bool) -
         # `headers` has lower-case keys, so a name in upper case is absent as well.
         if name not in headers:
             raise Unauthenticated(reason="sigv4_incomplete", private="names a header that was not sent")
-    if "host" not in signed or "x-amz-date" not in signed or (has_body and "content-type" not in signed):
+    # Sent without any, a body has no media type that somebody could have exchanged; operations then refuse it.
+    typed = has_body and "content-type" in headers
+    if "host" not in signed or "x-amz-date" not in signed or (typed and "content-type" not in signed):
         raise Unauthenticated(reason="sigv4_incomplete", private="host, x-amz-date or content-type not covered")
     for name in headers:
         if name.startswith(_MUST_BE_SIGNED_PREFIXES) and name not in signed:

@@ -60,11 +60,17 @@ def standing(tenant: str, agent: str, principal: str) -> Iterator[tuple[str, boo
     yield "principal", principal == "active", "principal_ended_tokens"
 
 
-def prove(token_digest: bytes, *, tenant: Tenant, now: datetime) -> Proven:
-    """Look a token up in the open tenant. Raises Unauthenticated, the same for unknown, ended and expired ones."""
+def find(token_digest: bytes) -> WorkloadToken:
+    """Look a token up in the open tenant; whether it still holds is `prove`'s to say. Raises Unauthenticated."""
+    row: WorkloadToken | None
     row = WorkloadToken.objects.select_related("agent", "principal").filter(digest=token_digest).first()
     if row is None:
         raise Unauthenticated(reason="workload_token_unknown")
+    return row
+
+
+def prove(row: WorkloadToken, *, tenant: Tenant, now: datetime) -> Proven:
+    """Raises Unauthenticated, the same for ended and expired ones as for unknown ones."""
     agent, principal = row.agent, row.principal
     for _whose, active, reason in standing(tenant.status, agent.status, principal.status):
         if not active:

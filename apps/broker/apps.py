@@ -14,8 +14,16 @@ class BrokerConfig(AppConfig):
         configure(
             allowed_private=settings.ALLOWED_PRIVATE_UPSTREAMS,
             approved_hosts=settings.APPROVED_UPSTREAM_HOSTS or None,
+            ca_bundle=settings.CA_BUNDLE,
         )
         # Handlers register themselves on import.
+        from apps.broker.authorization_server import (  # noqa: F401
+            authorize,
+            clients,
+            signing_keys,
+            tokens,
+            web_identity,
+        )
         from apps.broker.consent import decide, returns, show  # noqa: F401
         from apps.broker.control_plane import (  # noqa: F401
             access_keys,

@@ -17,7 +17,7 @@ from apps.authn.models import AnsweredRequest
 from apps.authn.rate_limits import RateLimited, counters
 from apps.authn.sigv4 import ParsedAuthorization, RawRequest
 from apps.broker.work import Work
-from apps.core.errors import Conflict, NotSupported, PortalError, SealBroken, Throttled, Unauthenticated
+from apps.core.errors import Conflict, PortalError, SealBroken, Throttled, Unauthenticated
 from apps.tenants.scope import tenant_scope
 
 REPLAY_WINDOW = timedelta(minutes=10)
@@ -33,7 +33,13 @@ class Signed:
 
 
 def authenticate(
-    request: RawRequest, *, now: datetime, request_id: str, source_ip: str | None, slug: str | None = None
+    request: RawRequest,
+    *,
+    now: datetime,
+    request_id: str,
+    source_ip: str | None,
+    slug: str | None = None,
+    service: str = sigv4.SERVICE,
 ) -> Signed:
     """Prove who signed this request.
 
@@ -46,14 +52,12 @@ def authenticate(
     try:
         if source_ip is not None:
             counters.hit("address", source_ip)
-        parsed = sigv4.parse(request)
+        parsed = sigv4.parse(request, service=service)
         found = _signing_key(parsed, request_id, source_ip)
         key = found.key if found else sigv4_keys.dummy_signing_key(parsed.date, parsed.region, parsed.service)
         sigv4.verify(parsed, request, key, now=now)
         if found is None:
             raise Unauthenticated(reason="access_key_unknown")
-        if parsed.service == "sts":
-            raise NotSupported("The portal does not answer STS calls yet.", reason="sts_unsupported")
         if slug is not None and slug != found.slug:
             raise Unauthenticated(reason="tenant_prefix_mismatch")
         counters.hit("credential", parsed.access_key_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -19,12 +20,21 @@ from apps.core import clock, names
 from apps.core.errors import NotAllowed, PortalError, SealBroken, Unauthenticated, Unavailable
 from apps.policy import facts
 from apps.policy.clauses import Clause, Clauses, Deny, decide
-from apps.policy.decide import key_clauses, role_clauses
+from apps.policy.decide import client_clauses, key_clauses, role_clauses, scope_clauses
 from apps.providers.models import Provider
 from apps.tenants.scope import tenant_scope
 
 # An access key for which one of these holds is none any more: it is answered like one that never was (T035).
-_ENDED = frozenset({"access_key_gone", "access_key_disabled", "access_key_expired", "tenant_suspended"})
+_ENDED = frozenset(
+    {
+        "api_client_gone",
+        "api_client_disabled",
+        "access_key_gone",
+        "access_key_disabled",
+        "access_key_expired",
+        "tenant_suspended",
+    }
+)
 
 # A system caller is our own code; these are the only things it does.
 SYSTEM_ACTIONS = frozenset(
@@ -49,6 +59,12 @@ SYSTEM_ACTIONS = frozenset(
         "agent.create",
         "oauth_provider.create",
         "api_key_provider.create",
+        "signing_key.rotate",
+        "api_client.create",
+        "api_client.rotate",
+        "api_client.disable",
+        "api_client.enable",
+        "api_client.delete",
     }
 )
 
@@ -132,6 +148,16 @@ class Work:
         ended = isinstance(decision, Deny) and decision.reason in _ENDED
         return Unauthenticated(reason=decision.reason) if ended else None  # type: ignore[union-attr]
 
+    def acts_as(self, caller: Caller) -> None:
+        """From here on the record names this caller: for calls whose proof is a part of the call itself.
+
+        Raises ValueError for a caller of another tenant than the one the call came to.
+        """
+        if caller.tenant_id != self.caller.tenant_id:
+            raise ValueError("a caller of another tenant")
+        self.caller = caller
+        self._entry.actor_kind, self._entry.actor, self._entry.proof = caller.kind.value, caller.name, caller.proof
+
     def proven_by_possession(self) -> None:
         """For consent pages: who holds the session's ticket may see it; the handler compares the person."""
         self.authorized = True
@@ -152,7 +178,12 @@ class Work:
                 )
             case CallerKind.PERSON:
                 role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
-                return role_clauses(role, action=action)
+                return chain(role_clauses(role, action=action), scope_clauses(caller.scopes, action=action))
+            case CallerKind.API_CLIENT:
+                client = facts.of_client(caller.row_id) if caller.row_id else None
+                if client is None:
+                    return iter((Clause(rule="client.exists", holds=False, reason="api_client_gone"),))
+                return client_clauses(client, scopes=caller.scopes, action=action, arns=arns)
             case CallerKind.SYSTEM:
                 ours = action in SYSTEM_ACTIONS
                 return iter((Clause(rule="system.action", holds=ours, reason="not_a_system_action"),))
@@ -164,6 +195,7 @@ class Work:
         *,
         agent: Agent | None = None,
         principal: Principal | None = None,
+        pseudonym: str | None = None,
         provider: Provider | None = None,
         provider_name: str | None = None,
         connection_id: UUID | None = None,
@@ -175,6 +207,8 @@ class Work:
             entry.agent_id, entry.agent_name = agent.id, agent.name
         if principal is not None:
             entry.on_behalf_of = principal.pseudonym
+        if pseudonym is not None:
+            entry.on_behalf_of = pseudonym
         if provider is not None:
             entry.provider_name = provider.name
         if provider_name is not None:

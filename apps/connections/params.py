@@ -29,7 +29,17 @@ class RequestParams:
         return out
 
     def digest(self) -> bytes:
+        """SHA-256 over the canonical form."""
+        if self == _PLAIN:
+            return _PLAIN_DIGEST
+        return self._digest()
+
+    def _digest(self) -> bytes:
         return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+_PLAIN = RequestParams()
+_PLAIN_DIGEST = _PLAIN._digest()
 
 
 def refresh_after(asked_at: datetime, expires_at: datetime | None) -> datetime | None:

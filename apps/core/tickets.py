@@ -27,6 +27,11 @@ class Kind(StrEnum):
     CONSENT_SESSION = "acs"
     STATE = "ast"
     BROWSER = "abb"
+    # Of the portal's own authorization server.
+    ACCESS_TOKEN = "aot"  # noqa: S105
+    REFRESH_TOKEN = "aor"  # noqa: S105
+    AUTHORIZATION_CODE = "aoc"
+    CLIENT_SECRET = "aos"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

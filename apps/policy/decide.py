@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from apps.authn.api_scopes import SCOPES, actions_of
 from apps.policy.clauses import Allow, Clause, Clauses, Decision, Deny, decide
 from apps.policy.conditions import NOTHING_KNOWN, Context
 from apps.policy.globs import matches
@@ -95,3 +96,39 @@ def role_clauses(role: str | None, *, action: str) -> Clauses:
 
 def role_may(role: str | None, *, action: str) -> Decision:
     return decide(role_clauses(role, action=action))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFacts:
+    """A client of the portal's own authorization server as it is now. `agent_path`: it serves this agent only."""
+
+    status: str
+    tenant_status: str
+    allowed_scopes: frozenset[str]
+    agent_path: str | None = None
+
+
+_AGENT_PATH = "/workload-identity/"
+
+
+def scope_actions(scopes: frozenset[str]) -> frozenset[str]:
+    """The actions scopes allow; a word that is no scope of ours allows nothing."""
+    return actions_of(scope for scope in scopes if scope in SCOPES)
+
+
+def scope_clauses(scopes: frozenset[str] | None, *, action: str) -> Clauses:
+    """What the access token allows. None: the caller came without one, so nothing is taken away."""
+    holds = scopes is None or action in scope_actions(scopes)
+    told = {"scopes": None if scopes is None else sorted(scopes), "action": action}
+    yield Clause(rule="token.scopes", holds=holds, reason="insufficient_scope", told=told)
+
+
+def client_clauses(facts: ClientFacts, *, scopes: frozenset[str] | None, action: str, arns: tuple[str, ...]) -> Clauses:
+    """Clients act by the scopes of their token, as far as the client still has them."""
+    yield Clause(rule="tenant.active", holds=facts.tenant_status == "active", reason="tenant_suspended")
+    yield Clause(rule="client.active", holds=facts.status == "active", reason="api_client_disabled")
+    yield Clause(rule="client.token", holds=scopes is not None, reason="insufficient_scope")
+    agents = [arn for arn in arns if _AGENT_PATH in arn]
+    own = facts.agent_path is None or all(arn.endswith(f":{facts.agent_path}") for arn in agents)
+    yield Clause(rule="client.agent", holds=own, reason="agent_not_of_client")
+    yield from scope_clauses((scopes or frozenset()) & facts.allowed_scopes, action=action)

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from apps.agents.models import Agent
 from apps.authn.caller import Caller, CallerKind
-from apps.authn.models import AccessKey, AccessKeyGrant
+from apps.authn.models import AccessKey, AccessKeyGrant, OAuthClient
 from apps.connections.models import Connection
 from apps.core import names
 from apps.policy import conditions
 from apps.policy.bindings import BindingFacts, ConsentFacts
 from apps.policy.conditions import Context
-from apps.policy.decide import KeyFacts
+from apps.policy.decide import ClientFacts, KeyFacts, scope_actions
 from apps.policy.grants import EVERYTHING, Grant
 from apps.policy.models import Binding, BindingPrincipal
-from apps.policy.permissions import GRANTABLE, SERVICE
+from apps.policy.permissions import GRANTABLE, PERMISSION, SERVICE
 from apps.providers.models import Provider
 from apps.tenants.models import Membership, Tenant, User
 from apps.tenants.scope import current_tenant_id
@@ -67,16 +67,42 @@ def tags_of(arns: tuple[str, ...]) -> dict[str, dict[str, str]]:
 
 
 def held_by(caller: Caller) -> tuple[Grant, ...]:
-    """What a caller may pass on to a key: a person by role, a key what it may do itself."""
+    """What a caller may pass on to a key: a person by role, a key or a client what it may do itself; all of them no
+    more than the access token they came with allows."""
     if caller.row_id is None:
         return ()
-    if caller.kind is CallerKind.PERSON:
-        names_ = GRANTABLE.get(role_of(caller.row_id, caller.tenant_id) or "", frozenset())
-        return tuple(Grant(f"{SERVICE}:{name}", "*") for name in sorted(names_))
-    key = of_key(caller.row_id) if caller.kind is CallerKind.ACCESS_KEY else None
-    if key is None:
-        return ()
-    return (EVERYTHING,) if key.full_access else key.grants
+    match caller.kind:
+        case CallerKind.PERSON:
+            given = GRANTABLE.get(role_of(caller.row_id, caller.tenant_id) or "", frozenset())
+        case CallerKind.API_CLIENT:
+            client = of_client(caller.row_id)
+            # One that serves a single agent holds nothing on the whole of anything.
+            if client is None or client.agent_path is not None or caller.scopes is None:
+                return ()
+            given = frozenset(PERMISSION[a] for a in scope_actions(client.allowed_scopes) if a in PERMISSION)
+        case CallerKind.ACCESS_KEY:
+            key = of_key(caller.row_id)
+            if key is None:
+                return ()
+            return (EVERYTHING,) if key.full_access else key.grants
+        case _:
+            return ()
+    if caller.scopes is not None:
+        given &= frozenset(PERMISSION[a] for a in scope_actions(caller.scopes) if a in PERMISSION)
+    return tuple(Grant(f"{SERVICE}:{name}", "*") for name in sorted(given))
+
+
+def of_client(row_id: UUID) -> ClientFacts | None:
+    """The OAuth client as it is now, None when it is gone."""
+    client = OAuthClient.objects.select_related("tenant", "agent").filter(id=row_id).first()
+    if client is None:
+        return None
+    return ClientFacts(
+        status=client.status,
+        tenant_status=client.tenant.status,
+        allowed_scopes=frozenset(client.allowed_scopes),
+        agent_path=names.agent(client.agent.name) if client.agent is not None else None,
+    )
 
 
 def role_of(user_id: UUID, tenant_id: UUID) -> str | None:

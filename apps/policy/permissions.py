@@ -31,6 +31,7 @@ PERMISSION: dict[str, str] = {
     "credential.fetch_oauth": "GetResourceOauth2Token",
     "credential.fetch_api_key": "GetResourceApiKey",
     "consent.complete": "CompleteResourceTokenAuth",
+    "web_identity_token.issue": "GetWebIdentityToken",
 }
 
 _READ = {
@@ -66,6 +67,11 @@ _ADMIN = {
     "access_key.create",
     "access_key.disable",
     "access_key.delete",
+    "api_client.create",
+    "api_client.rotate",
+    "api_client.disable",
+    "api_client.enable",
+    "api_client.delete",
     "issuer.trust",
     "issuer.distrust",
     "binding.set",
@@ -74,7 +80,7 @@ _ADMIN = {
     "member.remove",
     "principal.link",
 } | _DEVELOP
-_OWNER = _ADMIN | {"tenant.update"}
+_OWNER = _ADMIN | {"tenant.update", "signing_key.rotate"}
 
 # What a key may be given by a person of this role, as names on the wire. Agents' own calls can be given by whoever
 # may make keys; naming unproven people (GetWorkloadAccessTokenForUserId) only by an owner.
@@ -84,6 +90,7 @@ _AGENT_CALLS = {
     "GetResourceOauth2Token",
     "GetResourceApiKey",
     "CompleteResourceTokenAuth",
+    "GetWebIdentityToken",
 }
 GRANTABLE: dict[str, frozenset[str]] = {
     "tenant_owner": frozenset(PERMISSION.values()),

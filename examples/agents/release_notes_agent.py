@@ -4,7 +4,8 @@ Nothing here knows of Identity Portal. Two environment variables point the SDK a
 
     export AWS_ENDPOINT_URL_BEDROCK_AGENTCORE=http://127.0.0.1:8080
     export AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL=http://127.0.0.1:8080
-    export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... AWS_REGION=us-east-1
+    export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
+    export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1  # the SDK reads the first, boto3 the second
     export DEMO_HUB_URL=http://127.0.0.1:9000
     python examples/agents/release_notes_agent.py
 

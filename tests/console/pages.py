@@ -25,6 +25,12 @@ def url(label: str, what: str, pk: Any) -> str:
     return reverse(f"admin:{label.lower().replace('.', '_')}_{what}", args=[pk])
 
 
+def key_of(row: Any) -> str:
+    """What names the row in its page's addresses."""
+    key: str = admin.site._registry[type(row)].key_of(row)
+    return key
+
+
 def actions_of(page: Any) -> list[str]:
     return list(page._extract_action_names(page.actions_detail))
 

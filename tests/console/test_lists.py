@@ -204,3 +204,31 @@ def test_a_dialog_shows_the_brokers_refusal(acme, owner, monkeypatch):
         answer = owner.post(pages.url("agents.Agent", "suspend", agent.pk), {"why": "typed"}, headers=headers)
         html = answer.content.decode()
         assert answer.status_code == 200 and "Not on a Friday." in html and 'value="typed"' in html
+
+
+def test_an_event_is_found_by_its_whole_key_in_one_partition(acme, owner):
+    """By its id alone every month of the tenant's trail would be read."""
+    with tenant_scope(acme.id):
+        event = SAMPLES["audit.AuditRecord"]()
+    listed = owner.get("/console/audit/auditrecord/").content.decode()
+    address = pages.url("audit.AuditRecord", "change", pages.key_of(event))
+    assert address in listed and address in owner.get("/console/").content.decode()
+    with CaptureQueriesContext(connection) as asked:
+        page = owner.get(address)
+    assert page.status_code == 200 and str(event.request_id) in page.content.decode()
+    looked_up = [q["sql"] for q in asked if '"audit_auditrecord"."id" =' in q["sql"]]
+    assert looked_up and all('"audit_auditrecord"."at" =' in sql for sql in looked_up)
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + looked_up[0])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    parts = set(re.findall(r"audit_auditrecord_(?:\d{6}|default)(?= audit_auditrecord)", plan))
+    assert parts == {f"audit_auditrecord_{event.at:%Y%m}"}, plan
+
+
+@pytest.mark.parametrize(
+    "key", ["{id}", "x.{id}", "1.{id}", ".{id}", "99999999999999999.{id}", "-1.{id}", "1.x", "١.{id}"]
+)
+def test_an_event_under_another_key_is_not_there(acme, owner, key):
+    with tenant_scope(acme.id):
+        event = SAMPLES["audit.AuditRecord"]()
+    assert owner.get(f"/console/audit/auditrecord/{key.format(id=event.id)}/change/").status_code == 404

@@ -34,7 +34,9 @@ TABLE = {
     "authn.TrustedIssuer": ("POADSV", "POA", "POA", "POA", {}),
     "authn.WorkloadToken": ("POADSV", "", "", "", {}),
     "authn.AnsweredRequest": ("POADSV", "", "", "", {}),
-    "authn.OAuthClient": ("POADSV", "", "", "", {}),
+    "authn.OAuthClient": ("POADSV", "POA", "", "POA", {"renew": "POA", "disable": "POA", "enable": "POA"}),
+    "authn.OAuthAssertion": ("POADSV", "", "", "", {}),
+    "authn.SigningKey": ("POADSV", "", "", "", {}),
     "authn.OAuthGrant": ("POADSV", "", "", "", {}),
     "authn.OAuthIdToken": ("POADSV", "", "", "", {}),
     "authn.OAuthAccessToken": ("POADSV", "", "", "", {}),
@@ -76,7 +78,7 @@ def test_each_role_gets_the_pages_of_its_row(letter, acme):
     for label, (see, add, change, delete, actions) in TABLE.items():
         page = pages.shown()[label]
         with tenant_scope(acme.id):
-            pk = pages.row_of(label, acme, user).pk
+            pk = pages.key_of(pages.row_of(label, acme, user))
         expect("get", pages.list_url(label), letter in see)
         expect("post", pages.list_url(label), False)
         expect("get", pages.url(label, "change", pk), letter in see)
@@ -99,7 +101,7 @@ def test_each_role_gets_the_pages_of_its_row(letter, acme):
 def test_the_audit_trail_is_read_only_for_everybody(owner, staff, acme):
     enter(staff, acme)
     with tenant_scope(acme.id):
-        pk = pages.row_of("audit.AuditRecord", acme, None).pk
+        pk = pages.key_of(pages.row_of("audit.AuditRecord", acme, None))
     for browser in (owner, staff):
         address = pages.url("audit.AuditRecord", "change", pk)
         page = browser.get(address).content.decode()

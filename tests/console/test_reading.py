@@ -41,7 +41,7 @@ def test_a_get_changes_nothing_anywhere(acme, owner):
     addresses = ["/console/", "/console/choose/", "/console/search/?s=a&extended=1", "/console/jsi18n/"]
     with tenant_scope(acme.id):
         for label, page in pages.shown().items():
-            addresses += pages.addresses(page, pages.row_of(label, acme, user).pk)
+            addresses += pages.addresses(page, pages.key_of(pages.row_of(label, acme, user)))
     before = fingerprint(acme)
     for address in addresses:
         assert owner.get(address).status_code in (200, 403), address

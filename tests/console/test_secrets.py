@@ -101,7 +101,7 @@ def test_T101_no_page_of_any_table_shows_a_secret_column(label, acme):
     enter(staff, acme)
     seen = 0
     for browser in (staff, owner):
-        for address in pages.addresses(page, row.pk):
+        for address in pages.addresses(page, pages.key_of(row)):
             answer = browser.get(address)
             assert answer.status_code in (200, 403), address
             assert_clean(answer, address)

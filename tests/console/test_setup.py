@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import secrets
 from html import unescape
 
 import pytest
+from django.contrib.auth.hashers import make_password
 
 from apps.agents.models import Agent
 from apps.authn.models import AccessKey, TrustedIssuer
 from apps.connections.models import Connection, PrincipalLink
 from apps.policy.models import Binding
 from apps.providers.models import Provider
-from apps.tenants.models import Membership, Tenant
+from apps.tenants.models import Membership, Tenant, User
 from apps.tenants.scope import tenant_scope
 from apps.vault.models import SealedSecret
 from tests.console import pages
@@ -339,6 +341,38 @@ def test_members_come_change_and_go_but_the_last_owner_stays(acme, owner):
     assert Membership.objects.filter(pk=last.pk).exists()
     (record,) = trail(acme, action="member.remove", outcome="denied")
     assert record.reason == "last_owner"
+
+
+def test_adding_a_member_does_not_tell_whether_the_address_has_an_account_elsewhere(acme, globex, owner, monkeypatch):
+    known, unknown = make_person(globex, "end_user"), f"{secrets.token_hex(6)}@example.org"
+    known.set_password("the first long passphrase")
+    known.save()
+    from apps.broker.control_plane import people
+
+    hashed = []
+    monkeypatch.setattr(people, "make_password", lambda clear: hashed.append(clear) or make_password(clear))
+    answers = {}
+    for email in (known.email, unknown):
+        add = {"email": email, "name": "New", "role": "approver", "password": "short"}
+        weak = owner.post("/console/tenants/membership/add/", add)
+        add["password"] = "another long passphrase"
+        done = owner.post("/console/tenants/membership/add/", add)
+        row = Membership.objects.get(tenant_id=acme.id, user__email=email)
+        listed = owner.get("/console/tenants/membership/?q=" + email).content.decode()
+        (record,) = trail(acme, action="member.add", outcome="allowed", details__account=str(row.user_id))
+        own = owner.get(pages.url("tenants.Membership", "change", row.pk)).content.decode()
+        texts = [weak.content.decode(), done["Location"], listed, own]
+        for private in (email, str(row.pk), str(row.user_id)):
+            texts = [text.replace(private, "-") for text in texts]
+        # What a person reads: tags hold tokens and times that differ on every page.
+        texts = [re.sub(r"<[^>]*>|\d\d:\d\d:\d\d|\s+", " ", text) for text in texts]
+        answers[email] = (weak.status_code, done.status_code, texts, sorted(record.details), record.reason)
+    assert answers[known.email] == answers[unknown]
+    assert known.name not in str(answers)
+    assert hashed == ["another long passphrase"] * 2  # the same work, so the same time
+    known.refresh_from_db()
+    assert known.check_password("the first long passphrase")  # nobody's account was taken over
+    assert User.objects.get(email=unknown).check_password("another long passphrase")
 
 
 def test_an_account_is_linked_to_a_user_id_or_a_tokens_subject(acme, owner):

@@ -26,8 +26,8 @@ def test_T099_an_id_of_another_tenant_is_not_there(label, acme, globex, owner):
     with tenant_scope(acme.id):
         own = pages.row_of(label, acme, None)
     before = {tenant.id: len(trail(tenant)) for tenant in (acme, globex)}
-    assert owner.get(pages.url(label, "change", own.pk)).status_code == 200
-    for address in pages.addresses(page, foreign.pk):
+    assert owner.get(pages.url(label, "change", pages.key_of(own))).status_code == 200
+    for address in pages.addresses(page, pages.key_of(foreign)):
         if str(foreign.pk) not in address:
             continue
         answers = [owner.get(address), owner.post(address, {"why": "x", "post": "yes", "role": "approver"})]

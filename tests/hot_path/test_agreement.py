@@ -12,7 +12,6 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.db import connection
 
 from apps.agents.models import Agent
 from apps.authn.models import AccessKey, AccessKeyGrant, WorkloadToken
@@ -35,6 +34,7 @@ from apps.policy.models import Binding
 from apps.providers.models import Provider
 from apps.tenants.models import Tenant
 from apps.tenants.scope import tenant_scope
+from benchmarks.wiretap import tapped
 from tests.support import trail
 
 FETCH_GRANTS = [
@@ -315,16 +315,12 @@ def test_minting_agrees_too(new_tenant, fault):
 
 
 def test_a_release_is_one_round_trip_and_one_record(world):
-    seen = []
-
-    def count(execute, sql, params, many, context):
-        seen.append(sql)
-        return execute(sql, params, many, context)
-
-    before = len(trail(world.handle))
-    with connection.execute_wrapper(count):
+    with tapped() as tap:
+        released_fast(world, world.fetch())
+        before = len(trail(world.handle))
+        tap.clear()
         assert released_fast(world, world.fetch()) == "at-1"
-    assert len(seen) == 1
+        assert tap.round_trips == 1
     after = trail(world.handle)
     assert len(after) == before + 1
     record = after[-1]

@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings as live
 from django.utils.translation.template import templatize
 
+from apps.authn.api_scopes import SCOPES
 from apps.broker.consent import words
 from apps.tenants.models import Membership
 from tests.pages.conftest import seen
@@ -47,11 +48,12 @@ def messages() -> set[Message]:
     found: set[Message] = set()
     for file in [*ROOT.glob("apps/entrypoints/consent/*.py"), *ROOT.glob("apps/entrypoints/ops/views.py")]:
         found |= set(in_python(file.read_text()))
-    for folder in ("consent", "signin", "errors"):
+    for folder in ("consent", "signin", "errors", "oauth"):
         for file in (ROOT / "templates" / folder).glob("*.html"):
             found |= set(in_template(file.read_text()))
     found |= set(in_template((ROOT / "templates" / "base.html").read_text()))
     found |= {(None, sentence) for sentence, _level in words._KNOWN.values()}
+    found |= {(None, scope.words) for scope in SCOPES.values()}
     found |= {(None, str(role.label)) for role in Membership.Role}
     return found
 

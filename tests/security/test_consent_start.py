@@ -183,6 +183,50 @@ def test_T049_what_cannot_be_a_return_url_cannot_be_registered(lab: Lab, url: st
         denied(lab.wire.call("CreateWorkloadIdentity", {**members, "name": "evil"}), 400, "ValidationException")
 
 
+@pytest.fixture(scope="module")
+def slack(lab: Lab) -> str:
+    config = {"slackOauth2ProviderConfig": {"clientId": "slack-client", "clientSecret": "slack-secret"}}
+    members = {"name": "slack", "credentialProviderVendor": "SlackOauth2", "oauth2ProviderConfigInput": config}
+    must(lab.wire.call("CreateOauth2CredentialProvider", members))
+    return "slack"
+
+
+def at_slack(lab: Lab, scopes: tuple[str, ...], custom: dict[str, str]) -> dict[str, str]:
+    """The query of the address at Slack that the person is sent to."""
+    flow = lab.start(scopes=scopes, resourceCredentialProviderName="slack", customParameters=custom)
+    outcome = lab.run(c.DecideConsent(ticket=Secret(flow.ticket), user_id=None, approve=True))
+    assert outcome.authorization_url.startswith("https://slack.com/oauth/v2/authorize?")
+    return {name: value for name, (value,) in parse_qs(urlsplit(outcome.authorization_url).query).items()}
+
+
+def test_a_token_of_the_person_at_slack_is_asked_for_with_user_scope(lab: Lab, slack: str) -> None:
+    both = at_slack(lab, ("chat:write", "search:read"), {"user_scope": "search:read", "team": "T1"})
+    assert (both["scope"], both["user_scope"], both["team"]) == ("chat:write", "search:read", "T1")
+    own = at_slack(lab, ("search:read", "files:read"), {"user_scope": "search:read,files:read"})
+    assert "scope" not in own and set(own["user_scope"].split(",")) == {"search:read", "files:read"}
+    plain = at_slack(lab, ("chat:write", "files:read"), {})
+    assert set(plain["scope"].split(",")) == {"chat:write", "files:read"} and "user_scope" not in plain
+
+
+@pytest.mark.case("T050")
+@pytest.mark.parametrize(
+    "custom", [{"user_scope": "admin"}, {"user_scope": "chat:write admin"}, {"User_Scope": "chat:write"}]
+)
+def test_T050_user_scope_brings_in_no_scope_that_was_not_asked_for(lab: Lab, slack: str, custom: Any) -> None:
+    wat = lab.wat(lab.new_user())
+    asked = {"resourceOauth2ReturnUrl": RETURN, "resourceCredentialProviderName": slack}
+    with lab.refuses("reserved_parameter"):
+        denied(lab.ask(wat, ("chat:write",), customParameters=custom, **asked), 400, "ValidationException")
+    must(lab.ask(wat, ("chat:write",), customParameters={"user_scope": "chat:write"}, **asked))
+
+
+def test_a_scope_that_slack_would_read_as_two_is_refused_before_a_person_is_asked(lab: Lab, slack: str) -> None:
+    wat = lab.wat(lab.new_user())
+    asked = {"resourceOauth2ReturnUrl": RETURN, "resourceCredentialProviderName": slack}
+    with lab.refuses("scope_invalid"):
+        denied(lab.ask(wat, ("chat:write,admin",), **asked), 400, "ValidationException")
+
+
 RESERVED = (
     "client_id client_secret redirect_uri response_type response_mode state nonce code_challenge "
     "code_challenge_method request request_uri scope resource audience Redirect_URI redirect.uri redirect-uri "

@@ -43,6 +43,17 @@ NAMES_NOTHING = {
 }
 NAMES_A_SESSION = {"connect:consent", "connect:decision", "connect:done", "connect:problem"}
 NAMES_A_PROVIDER = {"connect:callback"}
+# A tenant's authorization server. Its name is public; clients, codes and tokens of another tenant are unknown below it
+# (tests/oauth, T087), and a name that is no tenant is 404 everywhere.
+NAMES_A_TENANT = {
+    "connect:authorize",
+    "oauth:jwks",
+    "oauth:metadata",
+    "oauth:openid_configuration",
+    "oauth:token",
+    "oauth:revoke",
+    "oauth:introspect",
+}
 
 
 def patterns() -> Iterator[tuple[str, str]]:
@@ -68,9 +79,29 @@ POST = {"why": "x", "post": "yes", "decision": "approve", "role": "approver", "t
 
 @pytest.mark.case("T088")
 def test_T088_every_pattern_has_an_entry() -> None:
-    known = NAMES_NOTHING | NAMES_A_SESSION | NAMES_A_PROVIDER | {name for name, _ in [*OBJECT_PAGES, *LIST_PAGES]}
+    named = NAMES_NOTHING | NAMES_A_SESSION | NAMES_A_PROVIDER | NAMES_A_TENANT
+    known = named | {name for name, _ in [*OBJECT_PAGES, *LIST_PAGES]}
     missing = sorted((name, path) for name, path in patterns() if name not in known)
     assert missing == [], "say what this address names, and how a foreign name is answered"
+
+
+@pytest.mark.case("T088")
+def test_T088_a_tenant_that_is_not_there_is_404_at_every_address_that_names_one() -> None:
+    there = make_tenant()
+    for name, path in patterns():
+        if name not in NAMES_A_TENANT:
+            continue
+        form = {"client_id": "x", "grant_type": "client_credentials", "token": "x"}
+        answers = []
+        for slug in (f"none-{secrets.token_hex(4)}", "UPPER", "x" * 64, there.slug):
+            address = "/" + path.replace("<str:slug>", slug)
+            if name in ("oauth:token", "oauth:revoke", "oauth:introspect"):
+                body = "&".join(f"{key}={value}" for key, value in form.items())
+                answers.append(Client().post(address, body, content_type="application/x-www-form-urlencoded"))
+            else:
+                answers.append(Client().get(address))
+        assert [answer.status_code for answer in answers[:3]] == [404, 404, 404], name
+        assert answers[3].status_code != 404, "the check can see one that is there"
 
 
 # --- two tenants and an owner of the first -------------------------------------------------------------------------

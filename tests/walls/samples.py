@@ -102,7 +102,13 @@ SAMPLES: dict[str, Callable[[], Any]] = {
         expires_at=_soon(),
     ),
     "authn.AnsweredRequest": lambda: authn.AnsweredRequest.objects.create(fingerprint=os.urandom(32)),
+    "authn.SigningKey": lambda: authn.SigningKey.objects.create(
+        kid=uuid.uuid4().hex, algorithm="ES384", state="retiring", public_jwk={}, state_since=clock.now()
+    ),
     "authn.OAuthClient": client,
+    "authn.OAuthAssertion": lambda: authn.OAuthAssertion.objects.create(
+        application=client(), digest=os.urandom(32), expires_at=_soon()
+    ),
     "authn.OAuthGrant": lambda: authn.OAuthGrant.objects.create(
         application=client(), user=user(), code=uuid.uuid4().hex, expires=_soon(), redirect_uri="https://x.example"
     ),

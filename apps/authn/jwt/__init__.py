@@ -14,7 +14,7 @@ from apps.authn.jwt.issuer_policy import DEFAULT_ALGORITHMS, ClaimRule, IssuerPo
 from apps.authn.jwt.jwks_cache import JwksCache
 from apps.authn.jwt.keys import KeySet, parse_key_set
 from apps.authn.jwt.unverified import UnverifiedJwt, parse
-from apps.authn.jwt.verify import verify, wanted_key_id
+from apps.authn.jwt.verify import verify, verify_signature, wanted_key_id
 
 __all__ = [
     "DEFAULT_ALGORITHMS",
@@ -28,5 +28,6 @@ __all__ = [
     "parse",
     "parse_key_set",
     "verify",
+    "verify_signature",
     "wanted_key_id",
 ]

@@ -56,11 +56,19 @@ def verify(token: UnverifiedJwt, policy: IssuerPolicy, keys: KeySet, *, now: dat
     now, and NotAllowed (`client_not_allowed`, `insufficient_scope`, `claim_mismatch`) for a proven token that the
     policy leaves out.
     """
+    verify_signature(token, policy, keys)
+    return check_claims(token.payload, policy, typ=header_type(token.header), now=now)
+
+
+def verify_signature(token: UnverifiedJwt, policy: IssuerPolicy, keys: KeySet) -> None:
+    """Verify header, issuer and signature, and nothing of the claims: whoever calls this checks them.
+
+    Raises Unauthenticated.
+    """
     kid = wanted_key_id(token, policy)
     algorithm = _accepted_algorithm(token.header, policy)
     if not any(_signed_by(token, algorithm, key) for key in _choose(kid, algorithm, keys)):
         raise Unauthenticated(reason="signature_invalid")
-    return check_claims(token.payload, policy, typ=header_type(token.header), now=now)
 
 
 def _accepted_algorithm(header: Mapping[str, object], policy: IssuerPolicy) -> Algorithm:

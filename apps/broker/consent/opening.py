@@ -19,7 +19,8 @@ from apps.core.return_urls import is_registered
 from apps.core.secret import Secret
 from apps.policy.bindings import BindingFacts, to_ask
 from apps.providers.models import Provider
-from apps.upstream.protocol.parameters import custom_fields
+from apps.upstream.catalogue.catalogue import vendor
+from apps.upstream.protocol import authorization_code, parameters
 
 MAX_SCOPES = 100
 
@@ -57,7 +58,10 @@ def open_for(
     (`reserved_parameter`) or a scope OAuth does not allow.
     """
     check_scopes(command.scopes)
-    custom_fields(command.custom_parameters)
+    # As the provider's authorization URL will be built: refused now, to the application, not later to the person.
+    dialect = vendor(provider.vendor).dialect()
+    parameters.check_scopes(command.scopes, dialect)
+    authorization_code.added_by_caller(command.custom_parameters, command.scopes, dialect)
     agent = proven.agent
     if command.return_url is not None and not is_registered(command.return_url, agent.return_urls, native=agent.native):
         raise Invalid.field(

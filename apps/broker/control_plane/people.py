@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -64,19 +65,29 @@ def _keep_an_owner(members: list[Membership], leaving: Membership) -> None:
 
 @handles(c.AddMember)
 def add(command: c.AddMember, work: Work) -> User:
+    """A password is for a new account only; nobody sets that of an existing one.
+
+    A tenant's people are not told which it is: an account may belong to another tenant, and a different answer would
+    say so. Operators, who see all accounts, are refused (Conflict `user_exists`), so that none of them believes
+    that the password was taken.
+    """
     if command.role not in Membership.Role.values:
         raise Invalid.field("role", f"Roles are {', '.join(Membership.Role.values)}.", reason="role_unknown")
     email = checked_email(command.email)
+    # Judged and hashed whether or not there is an account: neither the answer nor its time may tell which.
+    hashed = make_password(checked_password(command.password))
     with work.change():
         work.require(names.DIRECTORY)
         members = _locked_members(work)
         _require_not_above(command.role, work)
         user: User | None = User.objects.filter(email=email).first()
         if user is None:
-            user = User.objects.create_user(email, checked_password(command.password), name=command.name)
-        elif command.password is not None and work.caller.kind is not CallerKind.SYSTEM:
+            user = User.objects.create(email=email, name=command.name, password=hashed)
+        elif command.password is not None and work.caller.kind is CallerKind.SYSTEM:
             raise Conflict(
-                "This person has an account already; their password is theirs to change.", reason="user_exists"
+                "There is an account with this e-mail address already, and its password is its owner's to change. "
+                "Leave the password out to give this account the role.",
+                reason="user_exists",
             )
         held = next((row for row in members if row.user_id == user.id), None)
         if held is not None and held.role != command.role:

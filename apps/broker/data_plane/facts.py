@@ -26,11 +26,13 @@ def tenant_of(work: Work) -> Tenant:
 
 
 def prove(token: Secret, work: Work) -> Proven:
-    """Prove the workload token and note who acts for whom. Raises Unauthenticated."""
-    digest = workload.digest(token, work.caller.account_id)
-    proven = workload.prove(digest, tenant=tenant_of(work), now=work.now)
-    work.note(agent=proven.agent, principal=proven.principal)
-    return proven
+    """Prove the workload token and note who acts for whom. Raises Unauthenticated.
+
+    Noted before it is judged: the record of a token that was ended says whose it was.
+    """
+    row = workload.find(workload.digest(token, work.caller.account_id))
+    work.note(agent=row.agent, principal=row.principal)
+    return workload.prove(row, tenant=tenant_of(work), now=work.now)
 
 
 def require_own_agent(agent: Agent, work: Work) -> None:

@@ -18,7 +18,7 @@ from apps.broker.run import handles
 from apps.broker.upkeep import renewal
 from apps.broker.upkeep.asking import refresh_with
 from apps.broker.work import Work
-from apps.connections import sessions, uses
+from apps.connections import principals, sessions, uses
 from apps.connections.models import Connection, ConsentSession
 from apps.connections.params import RequestParams
 from apps.core import clock, names, tickets
@@ -66,6 +66,8 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
 def _allowed(command: c.FetchOAuthToken, work: Work) -> tuple[Proven, Provider, BindingFacts | None]:
     """Everything the call rests on, as it is now. Inside a scope. Raises PortalError with the first thing missing."""
     proven = facts.prove(command.workload_token, work)
+    if command.flow is c.Flow.M2M:
+        _acts_for_itself(proven, work)
     work.require(names.DIRECTORY, names.agent(proven.agent.name), names.VAULT, names.oauth_provider(command.provider))
     facts.require_own_agent(proven.agent, work)
     provider = facts.provider("oauth2", command.provider, work)
@@ -75,6 +77,18 @@ def _allowed(command: c.FetchOAuthToken, work: Work) -> tuple[Proven, Provider, 
         )
     bound = facts.require_binding(proven, provider, facts.use_of(command, proven), work)
     return proven, provider, bound
+
+
+def _acts_for_itself(proven: Proven, work: Work) -> None:
+    """A machine's token carries no right of a person's: the record says that the agent acted for itself.
+
+    Whom the workload token names, if anybody, stays in the details; a report on what was done for that person must
+    not count what they never consented to.
+    """
+    if proven.principal.kind == "self":
+        return
+    own = principals.pseudonym(proven.tenant.pseudonym_key, kind="self", issuer="", subject=str(proven.agent.id))
+    work.note(pseudonym=own, workload_token_of=proven.principal.pseudonym)
 
 
 def _for_person(

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         ("providers", "0001_initial"),
         ("vault", "0001_initial"),
         ("connections", "0002_uses_left"),
-        ("authn", "0002_grant_conditions"),
+        ("authn", "0003_grant_conditions"),
         ("policy", "0002_whole_bindings"),
     ]
     operations = [

@@ -30,6 +30,8 @@ LANGUAGE plpgsql SET enable_seqscan = off AS $body$
 DECLARE
   w record; t record; k record; a record; who record; p record; c record; s record; b record;
   holder uuid;
+  acted_for text;
+  noted jsonb := p_details;
 BEGIN
   PERFORM set_config('portal.tenant_id', p_tenant::text, true);
   SELECT o.agent_id, o.principal_id, o.tenant_epoch, o.agent_epoch, o.principal_epoch INTO w
@@ -62,12 +64,17 @@ BEGIN
   WHERE o.tenant_id = p_tenant AND o.kind = 'oauth2' AND o.name = p_provider AND o.status = 'active';
   IF NOT FOUND THEN RETURN; END IF;
 
-  -- A machine's token belongs to the agent itself, whoever it acts for at the moment.
+  -- A machine's token belongs to the agent itself, whoever it acts for at the moment; so does the record, with whom
+  -- the workload token named beside it.
   holder := w.principal_id;
+  acted_for := who.pseudonym;
   IF p_flow = 'm2m' THEN
-    SELECT o.id INTO holder FROM connections_principal o
+    SELECT o.id, o.pseudonym INTO holder, acted_for FROM connections_principal o
     WHERE o.tenant_id = p_tenant AND o.kind = 'self' AND o.issuer = '' AND o.subject = w.agent_id::text;
     IF NOT FOUND THEN RETURN; END IF;
+    IF who.kind <> 'self' THEN
+      noted := noted || jsonb_build_object('workload_token_of', who.pseudonym);
+    END IF;
   END IF;
 
   SELECT o.id, o.granted_scopes INTO c
@@ -112,7 +119,7 @@ BEGIN
   INSERT INTO audit_auditrecord (tenant_id, id, action, outcome, reason, actor_kind, actor, proof, agent_id,
     agent_name, on_behalf_of, provider_name, connection_id, details, request_id, source_ip)
   VALUES (p_tenant, gen_random_uuid(), 'credential.fetch_oauth', 'allowed', '', 'access_key', p_actor, 'sigv4',
-    w.agent_id, a.name, who.pseudonym, p.name, c.id, p_details, p_request, p_ip);
+    w.agent_id, a.name, acted_for, p.name, c.id, noted, p_request, p_ip);
   RETURN QUERY SELECT c.id, s.version::integer, s.blob, w.agent_id, a.name, who.pseudonym;
 END $body$;
 

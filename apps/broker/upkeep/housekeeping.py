@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.db.models import Exists, OuterRef
 
-from apps.authn.models import AnsweredRequest, WorkloadToken
+from apps.authn.models import (
+    AnsweredRequest,
+    OAuthAccessToken,
+    OAuthAssertion,
+    OAuthGrant,
+    OAuthRefreshToken,
+    WorkloadToken,
+)
+from apps.authn.oauth.server import REFRESH_TOKEN_LIFE_S
 from apps.connections import sessions
 from apps.connections.models import ConsentSession
 from apps.core import clock
@@ -47,4 +56,18 @@ def clean(tenant_id: UUID) -> dict[str, int]:
             status__in=ConsentSession.LIVE
         )
         removed["sessions"] = gone.delete()[0]
+        removed |= _clean_oauth(now)
     return removed
+
+
+def _clean_oauth(now: datetime) -> dict[str, int]:
+    """Used codes and ended refresh tokens stay as long as their second use has something to end."""
+    over = now - timedelta(seconds=REFRESH_TOKEN_LIFE_S) - EVERY
+    live = OAuthRefreshToken.objects.filter(access_token_id=OuterRef("id"), revoked=None)
+    expired = OAuthAccessToken.objects.filter(expires__lt=now - EVERY / 2).exclude(Exists(live))
+    return {
+        "assertions": OAuthAssertion.objects.filter(expires_at__lt=now).delete()[0],
+        "refresh_tokens": OAuthRefreshToken.objects.filter(updated__lt=over).delete()[0],
+        "codes": OAuthGrant.objects.filter(expires__lt=over).delete()[0],
+        "access_tokens": expired.delete()[0],
+    }

@@ -166,6 +166,7 @@ def _host_is_ours(host: str, allowed: tuple[str, ...]) -> bool:
     return bool(domain) and validate_host(domain, allowed)
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str | None) -> str | None:
     """The peer's address; a Unix socket has none. Forwarded headers are not read: anybody can send them (T090)."""
     try:

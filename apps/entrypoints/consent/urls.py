@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from apps.entrypoints.consent import language, signin, views
+from apps.entrypoints.consent import authorize, language, signin, views
 
 app_name = "connect"
 urlpatterns: list[URLPattern] = [
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     path("connect/<str:session>/decision", views.decision, name="decision"),
     path("connect/<str:session>/done", views.done, name="done"),
     path("connect/<str:session>/problem", views.problem, name="problem"),
+    path("t/<str:slug>/oauth2/authorize", authorize.authorize, name="authorize"),
     path("signin/", signin.sign_in, name="signin"),
     path("signin/out", signin.sign_out, name="signout"),
     path("signin/language", language.language, name="language"),

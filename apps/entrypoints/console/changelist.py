@@ -52,6 +52,9 @@ class KeysetChangeList(ChangeList):
         self.can_show_all, self.multi_page = False, False
         self.paginator = None
 
+    def url_for_result(self, result: Model) -> str:
+        return str(self.model_admin.page_url(result))
+
     def next_url(self) -> str:
         return str(self.get_query_string({AFTER: self.next_after}, [AFTER]))
 

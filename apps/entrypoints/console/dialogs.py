@@ -41,11 +41,14 @@ def dialog(
     icon: str = "",
     variant: ActionVariant = ActionVariant.DEFAULT,
     testid: str = "",
+    answer: Callable[[Any, HttpRequest, Any], HttpResponse] | None = None,
 ) -> Callable[[Build], Callable[..., HttpResponse]]:
-    """Make a detail action. `right` is the action a role must hold, `applies` whether it makes sense for a row."""
+    """Make a detail action. `right` is the action a role must hold, `applies` whether it makes sense for a row.
+    `answer` makes a page of the command's outcome, for what is shown once; its form is sent without script."""
 
     def decorate(build: Build) -> Callable[..., HttpResponse]:
         words = {"title": title, "description": description, "submit": submit, "danger": variant in _DANGER}
+        words["plain"] = answer is not None
 
         @wraps(build)
         def view(self: Any, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -71,7 +74,9 @@ def dialog(
 
             return Deferred(
                 lambda: run(command, caller),
-                done=lambda _outcome: _finished(self, request, target, str(done)),
+                done=lambda outcome: (
+                    _finished(self, request, target, str(done)) if answer is None else answer(self, request, outcome)
+                ),
                 refused=refused,
             )
 

@@ -18,7 +18,7 @@ from apps.core.secret import Secret
 
 _MAX_LINES = 500
 # Refusals that name no member, by their reason -> our field.
-_AT_BY_REASON = {"name_taken": "name", "slug_taken": "slug", "user_exists": "password"}
+_AT_BY_REASON = {"name_taken": "name", "slug_taken": "slug"}
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]

@@ -64,6 +64,7 @@ _GROUPS: tuple[tuple[Any, bool, tuple[tuple[Any, str, str], ...]], ...] = (
         (
             (_("Settings"), "tune", "tenants.tenant"),
             (_("Vault keys"), "lock", "vault.tenantkey"),
+            (_("Signing keys"), "signature", "authn.signingkey"),
             (_("Sealed secrets"), "inventory_2", "vault.sealedsecret"),
         ),
     ),
@@ -77,6 +78,7 @@ _GROUPS: tuple[tuple[Any, bool, tuple[tuple[Any, str, str], ...]], ...] = (
             (_("Grants"), "approval", "authn.oauthgrant"),
             (_("ID tokens"), "id_card", "authn.oauthidtoken"),
             (_("Device grants"), "devices", "authn.oauthdevicegrant"),
+            (_("Used assertions"), "signature", "authn.oauthassertion"),
             (_("Answered requests"), "done_all", "authn.answeredrequest"),
         ),
     ),

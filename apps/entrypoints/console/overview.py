@@ -20,6 +20,7 @@ from apps.connections.models import Connection, PrincipalLink
 from apps.core import clock
 from apps.entrypoints.console import cells
 from apps.entrypoints.console.desk import may, tenant_of
+from apps.entrypoints.console.events import event_key
 from apps.providers.models import Provider
 
 # Counting stops here: an exact number of millions is not worth a scan.
@@ -188,7 +189,7 @@ def recent() -> list[dict[str, Any]]:
     """The last few events, as cells."""
     return [
         {
-            "url": reverse("admin:audit_auditrecord_change", args=[row.pk]),
+            "url": reverse("admin:audit_auditrecord_change", args=[event_key(row)]),
             "action": row.action,
             "result": cells.pill(row.outcome, row.get_outcome_display()),
             "moment": cells.when(row.at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from apps.broker.authorization_server import signing_keys
 from apps.broker.upkeep import housekeeping
 
 
@@ -11,4 +12,11 @@ from apps.broker.upkeep import housekeeping
 def sweep_housekeeping() -> None:
     """Clean tenants that are due, until none is left."""
     while housekeeping.sweep():
+        pass
+
+
+@shared_task(name="portal.signing_keys", ignore_result=True)
+def rotate_signing_keys() -> None:
+    """Rotate the signing keys that are due, until none is left."""
+    while signing_keys.sweep():
         pass

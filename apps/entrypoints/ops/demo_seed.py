@@ -149,8 +149,9 @@ def _works(tenant: Tenant, key_id: str | None) -> bool:
 def _member(tenant: Tenant, person: Person, password: Secret, seeded: Seeded) -> None:
     # Whoever tries things out may have given them another role; that is left alone.
     if not Membership.objects.filter(tenant=tenant, user__email=person.email).exists():
+        first = None if User.objects.filter(email=person.email).exists() else password
         run(
-            c.AddMember(email=person.email, role=person.role, name=person.name, password=password),
+            c.AddMember(email=person.email, role=person.role, name=person.name, password=first),
             system_caller(tenant, BY),
         )
         seeded.made.append(f"person {person.username}")

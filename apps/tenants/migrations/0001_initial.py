@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(LOUD_FUNCTION, "DROP FUNCTION portal_tenant()"),
+        migrations.RunSQL(LOUD_FUNCTION, "DROP FUNCTION portal_tenant(); DROP FUNCTION portal_no_tenant()"),
         migrations.CreateModel(
             name='User',
             fields=[

@@ -12,11 +12,12 @@ from apps.core.secret import Secret
 from apps.upstream.protocol.callback import CallbackCode, CallbackError, read_callback
 from apps.upstream.protocol.client_auth import token_request
 from apps.upstream.protocol.parameters import check_scopes, custom_fields, is_reserved, targets
-from apps.upstream.protocol.types import STANDARD, ClientCredentials, Dialect, Endpoints, Outbound
+from apps.upstream.protocol.types import STANDARD, ClientCredentials, Dialect, Endpoints, Field, Outbound
 
 __all__ = [
     "CallbackCode",
     "CallbackError",
+    "added_by_caller",
     "authorization_url",
     "code_challenge",
     "code_verifier",
@@ -67,10 +68,7 @@ def authorization_url(
     asked = check_scopes(scopes, dialect)
     if ("openid" in asked) != (nonce is not None):
         raise ValueError("a nonce goes with the scope openid, and only with it")
-    added = dict(custom or {})
-    moved: tuple[str, ...] = ()
-    if dialect.split_scope_parameter and dialect.split_scope_parameter in added:
-        moved = _moved_scopes(added.pop(dialect.split_scope_parameter), asked, dialect)
+    moved, theirs = added_by_caller(custom, asked, dialect)
     fields: list[tuple[str, str]] = [
         ("response_type", "code"),
         ("client_id", client_id),
@@ -88,10 +86,23 @@ def authorization_url(
     if nonce is not None:
         fields.append(("nonce", nonce.reveal()))
     target = targets(resources, audiences)
-    theirs = custom_fields(added)
     taken = {name for name, _ in [*target, *theirs]}
     fields += [(name, value) for name, value in dialect.authorize_parameters.items() if name not in taken]
     return _append(endpoints.authorization_endpoint, [*fields, *((n, str(v)) for n, v in [*target, *theirs])])
+
+
+def added_by_caller(
+    custom: Mapping[str, str] | None, scopes: Iterable[str], dialect: Dialect
+) -> tuple[tuple[str, ...], list[Field]]:
+    """What `custom` says: the scopes that move to the vendor's second scope parameter, and the parameters to add.
+
+    Raises Invalid: `reserved_parameter`, `parameter_invalid`.
+    """
+    added = dict(custom or {})
+    moved: tuple[str, ...] = ()
+    if dialect.split_scope_parameter and dialect.split_scope_parameter in added:
+        moved = _moved_scopes(added.pop(dialect.split_scope_parameter), tuple(scopes), dialect)
+    return moved, custom_fields(added)
 
 
 def exchange(
@@ -114,7 +125,7 @@ def exchange(
 
 
 def _moved_scopes(named: str, asked: tuple[str, ...], dialect: Dialect) -> tuple[str, ...]:
-    wanted = tuple(named.replace(dialect.scope_separator, " ").split())
+    wanted = tuple(dict.fromkeys(named.replace(dialect.scope_separator, " ").split()))
     if not set(wanted) <= set(asked):
         raise Invalid.field(
             "custom_parameters",

@@ -19,10 +19,10 @@ _MOST_WORDS = 50
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryAddress:
-    """Where to fetch the document, and the one issuer it may name."""
+    """Where to fetch the document, and the issuers of which it may name one: those this address is formed from."""
 
     fetch_url: str
-    issuer: str
+    issuers: tuple[str, ...]
 
 
 def address(discovery_url: str, rules: UrlRules) -> DiscoveryAddress:
@@ -31,9 +31,10 @@ def address(discovery_url: str, rules: UrlRules) -> DiscoveryAddress:
     `<issuer>/.well-known/...` (OpenID Connect Discovery section 4) or, with a path behind it,
     `<host>/.well-known/.../<path>` for the issuer `<host>/<path>` (RFC 8414 section 3.1).
 
-    Some issuers end in a slash (Auth0, authentik), which the address does not show because the slash is dropped
-    when it is formed. Written with two slashes before `.well-known`, the address says that this one does; it is
-    fetched with one.
+    Some issuers end in a slash (Auth0, authentik). The address does not show it, because one terminating slash is
+    removed when it is formed (both standards, same sections): it stands for the issuer with and without, and the
+    document says which of the two it is. Both are the same server's at the same path. Written with two slashes before
+    `.well-known`, or with one at the very end, the address stands for the one with the slash only.
 
     Raises Invalid on `discovery_url` with the reasons of UrlRules.read, or `url_invalid`.
     """
@@ -55,30 +56,35 @@ def address(discovery_url: str, rules: UrlRules) -> DiscoveryAddress:
                 "The address must have a path before or after .well-known, not both.",
                 reason="url_invalid",
             )
-        return DiscoveryAddress(str(url), url.origin + after)
+        return DiscoveryAddress(str(url), _issuers(url.origin + after))
     if not before.endswith("/"):
-        return DiscoveryAddress(str(url), url.origin + before)
+        return DiscoveryAddress(str(url), _issuers(url.origin + before))
     fetched = replace(url, path_and_query=path.replace(f"{before}/.well-known", f"{before[:-1]}/.well-known", 1))
-    return DiscoveryAddress(str(fetched), url.origin + before)
+    return DiscoveryAddress(str(fetched), _issuers(url.origin + before))
+
+
+def _issuers(shown: str) -> tuple[str, ...]:
+    return (shown,) if shown.endswith("/") else (shown, f"{shown}/")
 
 
 def read(document: Mapping[str, object], *, discovery_url: str, rules: UrlRules) -> Endpoints:
     """Judge a fetched document against the address it was configured under.
 
-    The issuer in it must be exactly the one the address stands for (RFC 8414 section 3.3): otherwise one server
-    could speak for another, and its tokens be taken for the other's. Every endpoint must be callable under `rules`.
+    The issuer in it must be exactly one the address is formed from (RFC 8414 section 3.3): otherwise one server
+    could speak for another, and its tokens be taken for the other's. From then on `iss` is compared with the very
+    text the document has, its final slash included. Every endpoint must be callable under `rules`.
 
     Raises Invalid naming the member: `issuer_mismatch`, `metadata_malformed`, or the reasons of UrlRules.read.
     """
-    expected = address(discovery_url, rules).issuer
     issuer = document.get("issuer")
-    if issuer != expected:
-        message = "The document at this address names another issuer than the address stands for."
-        if issuer == f"{expected}/":
-            message += " It differs in a final slash only; if that is right, write two slashes before .well-known."
-        raise Invalid.field("discovery_url", message, reason="issuer_mismatch")
+    if not isinstance(issuer, str) or issuer not in address(discovery_url, rules).issuers:
+        raise Invalid.field(
+            "discovery_url",
+            "The document at this address names another issuer than the address stands for.",
+            reason="issuer_mismatch",
+        )
     return Endpoints(
-        issuer=expected,
+        issuer=issuer,
         authorization_endpoint=checked_url(document, "authorization_endpoint", rules),
         token_endpoint=checked_url(document, "token_endpoint", rules),
         token_endpoint_auth_methods=_words(document, "token_endpoint_auth_methods_supported", ("client_secret_basic",)),

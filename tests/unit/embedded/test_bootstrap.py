@@ -135,3 +135,16 @@ def test_it_needs_nothing_but_the_standard_library_and_is_not_fooled_by_its_neig
     done = subprocess.run([sys.executable, "-I", "-S", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("usage:")
+
+
+def test_a_checkout_that_cannot_be_written_is_one_line_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(kind: str) -> None:
+        Path("/proc/identity-portal/.made-at").write_text(kind)
+
+    monkeypatch.setattr(bootstrap, "ensure", refused)
+    monkeypatch.setattr(bootstrap.signal, "signal", lambda *_: None)
+    assert bootstrap.main(["run", "--", "true"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "may write to the checkout" in said and "Traceback" not in said

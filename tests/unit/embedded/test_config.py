@@ -23,6 +23,7 @@ WRONG = {
     "REDIS_URL": "memcached://hunter2",
     "IDENTITY_PORTAL_ALLOWED_PRIVATE_UPSTREAMS": "127.0.0.1",
     "IDENTITY_PORTAL_APPROVED_UPSTREAM_HOSTS": "https://hunter2",
+    "IDENTITY_PORTAL_CA_BUNDLE": "/hunter2/none.pem",
     "IDENTITY_PORTAL_EXTRA_HOSTS": "*",
     "IDENTITY_PORTAL_DEMO": "yes",
     "AWS_STRICT_SESSION_STATUS": "yes",
@@ -158,3 +159,25 @@ def test_a_damaged_root_key_is_refused(ready: Path) -> None:
     (ready / "keys" / "vault_root.key").write_text("c2hvcnQ=\n")
     with pytest.raises(ConfigError, match="32 bytes"):
         Config.from_environment(environment(ready, **OUTSIDE))
+
+
+def test_a_bundle_of_authorities_is_judged_at_start(ready: Path, tmp_path: Path) -> None:
+    import trustme
+
+    ca = trustme.CA()
+    good, leaf, key, empty = (tmp_path / name for name in ("ca.pem", "leaf.pem", "key.pem", "empty.pem"))
+    ca.cert_pem.write_to_path(good)
+    made = ca.issue_cert("idp.example.com")
+    made.cert_chain_pems[0].write_to_path(leaf)
+    made.private_key_pem.write_to_path(key)
+    empty.write_text("")
+    read = lambda path: Config.from_environment(  # noqa: E731
+        environment(ready, **OUTSIDE, IDENTITY_PORTAL_CA_BUNDLE=str(path))
+    )
+    assert read(good).ca_bundle == good
+    assert Config.from_environment(environment(ready, **OUTSIDE)).ca_bundle is None
+    for wrong in (leaf, key, empty, tmp_path / "none.pem", tmp_path):
+        with pytest.raises(ConfigError) as caught:
+            read(wrong)
+        (problem,) = caught.value.problems
+        assert problem.startswith("IDENTITY_PORTAL_CA_BUNDLE ") and str(tmp_path) not in problem

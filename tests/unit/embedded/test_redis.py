@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,36 @@ def test_a_home_with_spaces_works(home: Path) -> None:
     redis.start(spaced, tied=True)
     assert connected(spaced).ping()
     redis.stop(spaced)
+
+
+@pytest.mark.parametrize("place", ["/proc/identity-portal", "/sys/identity-portal", "{file}"])
+def test_a_checkout_that_cannot_be_written_is_one_line_that_says_what_to_do(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """/proc and /sys take no folder from anybody, root included; nor does a file."""
+    file = tmp_path / "file"
+    file.touch()
+    folder = Path(place.format(file=file))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(redis_install, "WHEEL_SHA256", {(sys.platform, platform.machine()): "0" * 64})
+    monkeypatch.setattr(redis_install, "unpacked_server", lambda: folder / "share" / "redis-server")
+    with pytest.raises(EmbeddedError) as caught:
+        redis_install.find_server(home, None)
+    text = str(caught.value)
+    assert str(folder) in text and "install Redis or Valkey" in text and "REDIS_URL" in text and "\n" not in text
+
+
+@pytest.mark.parametrize("place", ["/proc/identity-portal", "/sys/identity-portal"])
+def test_a_home_that_cannot_be_made_is_one_line_that_says_what_to_do(place: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "identity_portal.supervisor", "--prepare"],
+        env={**os.environ, "IDENTITY_PORTAL_HOME": place},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "set IDENTITY_PORTAL_HOME" in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
 def test_without_any_server_program_one_line_says_how_to_get_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

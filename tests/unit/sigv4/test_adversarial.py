@@ -149,7 +149,7 @@ def test_T029_the_credential_scope_is_exact(old: str, new: str, reason: str) -> 
 
 @pytest.mark.case("T029")
 def test_T029_calls_meant_for_sts_are_told_so() -> None:
-    refused(signed(service="sts"), "sts_not_supported", NotSupported)
+    refused(signed(service="sts"), "sts_elsewhere", NotSupported)
 
 
 @pytest.mark.case("T031")
@@ -363,3 +363,21 @@ def test_verification_is_cheap_enough_for_the_hot_path() -> None:
     for _ in range(200):
         check(request)
     assert (time.perf_counter() - begin) / 200 < 0.001
+
+
+@pytest.mark.case("T026")
+def test_T026_a_body_sent_without_a_media_type_is_proven_and_nobody_can_give_it_one() -> None:
+    """boto3 sends a blob payload so. What has no type was not covered; a type added on the way is refused."""
+    import time_machine
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    from tests.unit.sigv4.signing import HOST, KEY_ID, SECRET
+
+    aws = AWSRequest("POST", f"https://{HOST}/runtimes/x/invocations", data=b"{}")
+    with time_machine.travel(NOW, tick=False):
+        SigV4Auth(Credentials(KEY_ID, SECRET), "bedrock-agentcore", "eu-local-1").add_auth(aws)
+    request = RawRequest("POST", "/runtimes/x/invocations", "", [("Host", HOST), *aws.headers.items()], b"{}")
+    check(request)
+    refused(with_header(request, "Content-Type", "application/json"), "sigv4_incomplete")

@@ -234,6 +234,8 @@ def test_slack_user_scopes_move_but_never_appear_from_nowhere() -> None:
     slack = vendor("SlackOauth2").dialect()
     found = dict(query(url(scopes=["chat:write", "search:read"], custom={"user_scope": "search:read"}, dialect=slack)))
     assert (found["scope"], found["user_scope"]) == ("chat:write", "search:read")
+    twice = dict(query(url(scopes=["a", "b", "c"], custom={"user_scope": "b,a b"}, dialect=slack)))
+    assert (twice["scope"], twice["user_scope"]) == ("c", "b,a")
     only = dict(query(url(scopes=["search:read"], custom={"user_scope": "search:read"}, dialect=slack)))
     assert (only.get("scope"), only["user_scope"]) == (None, "search:read")
     assert refusal(scopes=["chat:write"], custom={"user_scope": "admin"}, dialect=slack).reason == "reserved_parameter"

@@ -73,18 +73,18 @@ class MemberAdmin(ConsoleAdmin):
     first_words = _("People who work in this tenant, or consent in it.")
     remove_words = _("The person can no longer work in this tenant. Their account and other memberships stay.")
 
-    list_display = ("person", "email", "role", "made")
+    # The e-mail address is what the tenant typed. The account's name is not: it would tell an old account from a new.
+    list_display = ("email", "role", "made")
     list_filter = (one_of("role", _("role"), Membership.Role.choices),)
-    search_fields = ("user__email__icontains", "user__name__icontains")
-    search_help_text = _("Name or e-mail")
+    search_fields = ("user__email__icontains",)
+    search_help_text = _("E-mail")
 
     add_fieldsets = ((None, {"fields": ("email", "name", "role", "password")}),)
-    change_fieldsets = ((None, {"fields": ("person", "email", "role", "made")}),)
-    show_fieldsets = ((None, {"fields": ("person", "email", "role", "made")}),)
+    change_fieldsets = ((None, {"fields": ("email", "role", "made")}),)
+    show_fieldsets = ((None, {"fields": ("email", "role", "made")}),)
 
-    @display(description=_("person"))
-    def person(self, obj: Membership) -> str:
-        return str(obj.user)
+    def name_of(self, obj: Membership) -> str:
+        return str(obj.user.email)
 
     @display(description=_("e-mail"))
     def email(self, obj: Membership) -> str:

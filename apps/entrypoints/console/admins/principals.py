@@ -46,7 +46,7 @@ class PrincipalAdmin(ConsoleAdmin):
     @display(description=_("portal account"))
     def account(self, obj: Principal) -> str:
         link = obj.links.select_related("user").first()
-        return str(link.user) if link else "–"
+        return str(link.user.email) if link else "–"
 
     @display(description=_("lists"))
     def elsewhere(self, obj: Principal) -> SafeString:
@@ -90,16 +90,20 @@ class PrincipalLinkAdmin(ConsoleAdmin):
     keyset = ("-created_at", "-id")
     add_form = AddLinkForm
     first_words = _("A linked account may give consent on the portal as that person.")
-    list_display = ("principal", "user", "made")
+    list_display = ("principal", "email", "made")
     list_select_related = ("principal", "user")
     list_filter = ()
     search_fields = ("user__email__icontains", "principal__subject__exact")
     search_help_text = _("E-mail, or the exact user id")
     add_fieldsets = ((None, {"fields": ("email", "kind", "user_id", "issuer", "subject")}),)
-    show_fieldsets = ((None, {"fields": ("principal", "user", "made")}),)
+    show_fieldsets = ((None, {"fields": ("principal", "email", "made")}),)
 
     def name_of(self, obj: PrincipalLink) -> str:
-        return f"{obj.principal} = {obj.user}"
+        return f"{obj.principal} = {obj.user.email}"
+
+    @display(description=_("e-mail"))
+    def email(self, obj: PrincipalLink) -> str:
+        return str(obj.user.email)
 
     @display(description=_("linked"))
     def made(self, obj: PrincipalLink) -> SafeString:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('authn', '0001_initial'),
+        ('authn', '0002_authorization_server'),
         ('tenants', '0001_initial'),
     ]
 

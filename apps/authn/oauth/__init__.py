@@ -1,0 +1,1 @@
+"""The portal as an authorization server: who its clients are, and what django-oauth-toolkit is told to do."""
