@@ -62,8 +62,8 @@ def standing(tenant: str, agent: str, principal: str) -> Iterator[tuple[str, boo
 
 def find(token_digest: bytes) -> WorkloadToken:
     """Look a token up in the open tenant; whether it still holds is `prove`'s to say. Raises Unauthenticated."""
-    row: WorkloadToken | None
-    row = WorkloadToken.objects.select_related("agent", "principal").filter(digest=token_digest).first()
+    rows = WorkloadToken.objects.select_related("agent", "principal")
+    row: WorkloadToken | None = rows.filter(digest=token_digest).first()
     if row is None:
         raise Unauthenticated(reason="workload_token_unknown")
     return row

@@ -163,6 +163,18 @@ def test_a_past_refusal_names_the_clause_it_met_then_and_what_the_call_would_mee
     assert past.now.outcome == "allowed"
 
 
+def test_a_machines_token_is_explained_for_whom_the_workload_token_named(new_tenant):
+    """Its record is for the agent itself; a binding's people are held against the workload token."""
+    w = World(new_tenant(), True)
+    caller = system_caller(w.handle.tenant, "test")
+    run(c.SetBinding(agent="bot", provider_id=w.ids.provider, people=(c.Who(kind="uid", subject="dana"),)), caller)
+    assert happened(w, w.fetch())[1:] == ("denied", "person_not_bound")
+    w.token = run(c.IssueWorkloadTokenForUserId(agent="bot", user_id="dana"), w.caller)
+    request_id, outcome, _ = happened(w, w.fetch())
+    assert outcome == "allowed"
+    assert run(ExplainRequest(request_id=request_id), caller).now.outcome == "allowed"
+
+
 def test_explaining_is_a_right_of_its_own_and_leaves_a_record(acme):
     run(c.CreateAgent(name="bot"), acme.caller())
     ask = ExplainUse(agent="bot", provider="hub", flow="m2m")

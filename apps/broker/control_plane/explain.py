@@ -74,10 +74,11 @@ def _again(record: AuditRecord) -> tuple[ExplainUse | None, tuple[str, ...]]:
     """The same call as a question, as far as the record tells it."""
     if record.action not in _FETCHES or not record.agent_name:
         return None, ()
-    who = Principal.objects.filter(pseudonym=record.on_behalf_of).first()
+    told = record.details
+    # A machine's token is recorded for the agent itself; the decision looks at whom the workload token named.
+    who = Principal.objects.filter(pseudonym=told.get("workload_token_of") or record.on_behalf_of).first()
     if who is None:
         return None, ()
-    told = record.details
     kept = Connection.objects.filter(id=record.connection_id).first() if record.connection_id else None
     custom = dict(kept.params.get("custom", {})) if kept else {}
     missing = ("custom_parameters",) if told.get("custom_parameters") and not custom else ()
