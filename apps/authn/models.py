@@ -38,16 +38,24 @@ class AccessKey(TenantOwned):
 
 
 class AccessKeyGrant(TenantOwned):
-    """One permission of an access key: an operation on resources, both with `*` and `?` as wildcards."""
+    """One permission of an access key: an operation on resources, both with `*` and `?` as wildcards.
+
+    `conditions` as `policy.conditions` reads them, `{operator: {key: [values]}}`; null: none. The hot path's SQL knows
+    no conditions: what only a constrained grant allows is decided on the slow path.
+    """
 
     access_key = SameTenantForeignKey(AccessKey, on_delete=models.CASCADE, related_name="grants")
     action = models.CharField(max_length=100, help_text="bedrock-agentcore:GetResourceOauth2Token")
     resource = models.CharField(max_length=1024, help_text="ARN pattern")
+    conditions = models.JSONField(null=True, blank=True)
+    constrained = models.GeneratedField(
+        expression=models.ExpressionWrapper(models.Q(conditions__isnull=False), output_field=models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "access_key", "action", "resource"], name="access_key_grant_once")
-        ]
+        indexes = [models.Index(fields=["tenant", "access_key"], name="access_key_grant_of_key")]
 
 
 class TrustedIssuer(TenantOwned):

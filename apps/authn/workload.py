@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,9 +53,17 @@ def digest(token: Secret, account_id: str) -> bytes:
     return ticket.digest
 
 
+def standing(tenant: str, agent: str, principal: str) -> Iterator[tuple[str, bool, str]]:
+    """(whose status, whether it is active, the reason when not). In the order in which a token is looked at."""
+    yield "tenant", tenant == "active", "tenant_ended_tokens"
+    yield "agent", agent == "active", "agent_ended_tokens"
+    yield "principal", principal == "active", "principal_ended_tokens"
+
+
 def find(token_digest: bytes) -> WorkloadToken:
     """Look a token up in the open tenant; whether it still holds is `prove`'s to say. Raises Unauthenticated."""
-    row: WorkloadToken | None = WorkloadToken.objects.select_related("agent", "principal").filter(digest=token_digest).first()
+    rows = WorkloadToken.objects.select_related("agent", "principal")
+    row: WorkloadToken | None = rows.filter(digest=token_digest).first()
     if row is None:
         raise Unauthenticated(reason="workload_token_unknown")
     return row
@@ -63,11 +72,14 @@ def find(token_digest: bytes) -> WorkloadToken:
 def prove(row: WorkloadToken, *, tenant: Tenant, now: datetime) -> Proven:
     """Raises Unauthenticated, the same for ended and expired ones as for unknown ones."""
     agent, principal = row.agent, row.principal
-    if tenant.status != "active" or row.tenant_epoch != tenant.epoch:
+    for _whose, active, reason in standing(tenant.status, agent.status, principal.status):
+        if not active:
+            raise Unauthenticated(reason=reason)
+    if row.tenant_epoch != tenant.epoch:
         raise Unauthenticated(reason="tenant_ended_tokens")
-    if agent.status != "active" or row.agent_epoch != agent.epoch:
+    if row.agent_epoch != agent.epoch:
         raise Unauthenticated(reason="agent_ended_tokens")
-    if principal.status != "active" or row.principal_epoch != principal.epoch:
+    if row.principal_epoch != principal.epoch:
         raise Unauthenticated(reason="principal_ended_tokens")
     if row.expires_at <= now:
         raise Unauthenticated(reason="token_expired")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from apps.core.secret import Secret
+from apps.policy.grants import Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -495,11 +496,12 @@ class RevokeConnection(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAccessKey(Command):
-    """Answers NewAccessKey. `grants` are (action pattern, ARN pattern); empty means the key may do nothing."""
+    """Answers NewAccessKey. A grant without conditions may be a pair (action pattern, ARN pattern). Without any grant
+    the key may do nothing."""
 
     action = "access_key.create"
     label: str = ""
-    grants: tuple[tuple[str, str], ...] = ()
+    grants: tuple[Grant | tuple[str, str], ...] = ()
     agent: str | None = None
     full_access: bool = False
     expires_at: datetime | None = None
@@ -548,14 +550,78 @@ class DistrustIssuer(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A principal by name. `kind` is `uid` (an application's user id), `jwt` (issuer and subject of a token) or `self`
+    (the agent acting for itself; the rest is empty)."""
+
+    kind: str
+    subject: str = ""
+    issuer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetBinding(Command):
-    """`flows` empty: every flow. `scope_ceiling` None: every scope."""
+    """Make the binding between agent and provider, or replace all of it. Answers a BindingView.
+
+    `flows` empty: every flow. None everywhere else: no limit of this kind. `custom_parameters` maps names to the values
+    allowed, None for any. `connection_life_s` (seconds) and `connection_uses` limit what one consent is good for; a
+    consent given before is held to them from now on.
+    """
 
     action = "binding.set"
     agent: str
     provider_id: UUID
     flows: tuple[str, ...] = ()
     scope_ceiling: tuple[str, ...] | None = None
+    resources: tuple[str, ...] | None = None
+    audiences: tuple[str, ...] | None = None
+    custom_parameters: Mapping[str, tuple[str, ...] | None] | None = None
+    people: tuple[Who, ...] | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    connection_life_s: int | None = None
+    connection_uses: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingView:
+    """A binding as `SetBinding` takes it; `provider_kind` is `oauth2` or `api_key`."""
+
+    id: UUID
+    agent: str
+    provider_id: UUID
+    provider: str
+    provider_kind: str
+    flows: tuple[str, ...]
+    scope_ceiling: tuple[str, ...] | None
+    resources: tuple[str, ...] | None
+    audiences: tuple[str, ...] | None
+    custom_parameters: Mapping[str, tuple[str, ...] | None] | None
+    people: tuple[Who, ...] | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+    connection_life_s: int | None
+    connection_uses: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetBinding(Command):
+    """Answers a BindingView."""
+
+    action = "binding.read"
+    binding_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListBindings(Command):
+    """Answers a Page of BindingView, in order of their making; of one agent or one provider if named."""
+
+    action = "binding.list"
+    agent: str | None = None
+    provider_id: UUID | None = None
+    cursor: str | None = None
+    limit: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,8 @@ from apps.connections.models import Connection, Principal
 from apps.core import clock, names
 from apps.core.errors import NotAllowed, PortalError, SealBroken, Unauthenticated, Unavailable
 from apps.policy import facts
-from apps.policy.decide import Allow, Decision, Deny, client_may, key_may, role_may, scopes_may
+from apps.policy.clauses import Clause, Clauses, Deny, decide
+from apps.policy.decide import client_clauses, key_clauses, role_clauses, scope_clauses
 from apps.providers.models import Provider
 from apps.tenants.scope import tenant_scope
 
@@ -50,6 +52,8 @@ SYSTEM_ACTIONS = frozenset(
         "member.add",
         "principal.link",
         "binding.set",
+        "binding.survey",
+        "policy.explain",
         "operation.unsupported",
         "request.rejected",
         "authn.failure",
@@ -111,17 +115,28 @@ class Work:
     def arn(self, path: str) -> str:
         return names.prefix(self.caller.region, self.caller.account_id) + path
 
-    def require(self, *paths: str) -> None:
+    def require(self, *paths: str, about: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """Prove that the caller may do this to these resources. Call it inside a scope.
 
-        Raises Unauthenticated when the key or the tenant has ended meanwhile, NotAllowed otherwise.
+        `about` is what is proven about the request so far, by condition key. Raises Unauthenticated when the key or
+        the tenant has ended meanwhile, NotAllowed otherwise.
         """
-        decision = self._decide(tuple(self.arn(p) for p in paths))
+        self._require(self.clauses(tuple(self.arn(p) for p in paths), about=about or {}))
+        self.authorized = True
+
+    def require_possible(self, *paths: str) -> None:
+        """Refuse a caller who may not do this whoever it is for, before anything is asked of an issuer. Whoever gets
+        past still has to `require`, with what was proven then. Raises as `require` does."""
+        self._require(self.clauses(tuple(self.arn(p) for p in paths), before_proof=True))
+
+    def _require(self, clauses: Clauses) -> None:
+        decision = decide(clauses)
         if isinstance(decision, Deny):
             if decision.reason in _ENDED:
                 raise Unauthenticated(reason=decision.reason)
+            if decision.clause is not None:
+                self.note(clause=decision.clause.as_json())
             raise NotAllowed("You are not allowed to do this.", reason=decision.reason)
-        self.authorized = True
 
     def ended(self) -> Unauthenticated | None:
         """The refusal of a caller whose access key or tenant has ended meanwhile; None for everybody else.
@@ -132,7 +147,7 @@ class Work:
         if self.caller.kind is not CallerKind.ACCESS_KEY:
             return None
         with self.look():
-            decision = self._decide(())
+            decision = decide(self.clauses(()))
         ended = isinstance(decision, Deny) and decision.reason in _ENDED
         return Unauthenticated(reason=decision.reason) if ended else None  # type: ignore[union-attr]
 
@@ -150,28 +165,35 @@ class Work:
         """For consent pages: who holds the session's ticket may see it; the handler compares the person."""
         self.authorized = True
 
-    def _decide(self, arns: tuple[str, ...]) -> Decision:
+    def clauses(
+        self, arns: tuple[str, ...], *, about: Mapping[str, tuple[str, ...]] | None = None, before_proof: bool = False
+    ) -> Clauses:
+        """The decision about the caller, clause by clause, from what is true now."""
         caller, action = self.caller, self._entry.action
         match caller.kind:
             case CallerKind.ACCESS_KEY:
                 key = facts.of_key(caller.row_id) if caller.row_id else None
                 if key is None:
-                    return Deny("access_key_gone")
-                return key_may(key, action=action, arns=arns, now=self.now)
+                    return iter((Clause(rule="key.exists", holds=False, reason="access_key_gone"),))
+                context = facts.context_of(key, arns, about or {})
+                return key_clauses(
+                    key, action=action, arns=arns, now=self.now, context=context, before_proof=before_proof
+                )
             case CallerKind.PERSON:
                 role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
-                may = role_may(role, action=action)
-                return scopes_may(caller.scopes, action=action) if isinstance(may, Allow) else may
+                return chain(role_clauses(role, action=action), scope_clauses(caller.scopes, action=action))
             case CallerKind.API_CLIENT:
                 client = facts.of_client(caller.row_id) if caller.row_id else None
                 if client is None:
-                    return Deny("api_client_gone")
-                return client_may(client, scopes=caller.scopes, action=action, arns=arns)
+                    return iter((Clause(rule="client.exists", holds=False, reason="api_client_gone"),))
+                return client_clauses(client, scopes=caller.scopes, action=action, arns=arns)
             case CallerKind.GATEWAY:
                 active = caller.row_id is not None and facts.gateway_key_active(caller.row_id)
-                return Allow() if active and action == "invocation.authorize" else Deny("gateway_key_gone")
+                allowed = active and action == "invocation.authorize"
+                return iter((Clause(rule="gateway_key.invocation", holds=allowed, reason="gateway_key_gone"),))
             case CallerKind.SYSTEM:
-                return Allow() if action in SYSTEM_ACTIONS else Deny("not_a_system_action")
+                ours = action in SYSTEM_ACTIONS
+                return iter((Clause(rule="system.action", holds=ours, reason="not_a_system_action"),))
 
     # --- the record -------------------------------------------------------------------------------------------
 

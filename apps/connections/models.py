@@ -95,6 +95,7 @@ class Connection(TenantOwned):
     lease_until = models.DateTimeField(null=True, editable=False)
     consented_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True, help_text="end of the consent itself, UTC")
+    uses_left = models.PositiveIntegerField(null=True, help_text="releases left on this consent; empty: not counted")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

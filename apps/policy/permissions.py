@@ -59,6 +59,10 @@ _READ = {
     "api_key_provider.list",
     "vault.read",
     "tags.read",
+    "binding.read",
+    "binding.list",
+    "binding.survey",
+    "policy.explain",
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {

@@ -217,6 +217,28 @@ def test_an_agent_narrowed_to_its_own_issuer_no_longer_takes_the_tenants(acme, p
         assert refused.value.response["Error"]["Code"] in ("UnauthorizedException", "AccessDeniedException")
 
 
+def test_explain_and_unbound_use_answer_from_the_command_line(new_tenant):
+    from tests.hot_path.test_agreement import World, _binding
+
+    w = World(new_tenant(), False)
+    slug_, ask = w.handle.slug, ("--agent", "bot", "--provider", "hub", "--flow", "user_federation", "--scope", "a")
+    key = ("--key", w.handle.access_key_id)
+    answer = answered("explain", slug_, *ask, "--user-id", "dana", *key)
+    assert (answer["outcome"], answer["reason"]) == ("allowed", "")
+    assert all(clause["holds"] and clause["sentence"] for clause in answer["clauses"])
+    with _binding(w, scope_ceiling=["b"]):
+        answer = answered("explain", slug_, *ask, "--user-id", "dana", *key)
+        assert (answer["outcome"], answer["decided_by"]) == ("denied", "binding.scopes")
+        assert answer["clauses"][-1]["told"] == {"asked": ["a"], "allowed": ["b"]}
+    for wrong in (ask[:4], (*ask, "--issuer", "https://i.example"), ("--request", "never-was")):
+        done = manage("explain", slug_, *wrong)
+        assert done.returncode == 1 and done.stderr and "Traceback" not in done.stderr
+    found = answered("unbound_use", slug_)
+    assert [(one["agent"], one["provider"], one["scopes"]) for one in found["unbound"]] == [("bot", "hub", ["a", "b"])]
+    assert len(answered("unbound_use", slug_, "--bind", "--ceilings")["bound"]) == 1
+    assert answered("unbound_use", slug_)["unbound"] == []
+
+
 def test_doctor_says_what_it_looked_at():
     found = answered("doctor")
     looked_at = {"database", "migrations", "key_ring", "audit_partitions", "redis"}

@@ -32,6 +32,7 @@ TABLE = {
     "connections.Principal": ("POADSV", "", "", "", {}),
     "connections.PrincipalLink": ("POADSV", "POA", "", "", {}),
     "policy.Binding": ("POADSV", "POA", "POA", "POA", {}),
+    "policy.BindingPrincipal": ("POADSV", "", "", "", {}),
     "authn.AccessKey": ("POADSV", "POA", "", "POA", {"disable": "POA"}),
     "authn.AccessKeyGrant": ("POADSV", "", "", "", {}),
     "authn.TrustedIssuer": ("POADSV", "POA", "POA", "POA", {}),

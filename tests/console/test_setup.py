@@ -294,7 +294,32 @@ def test_a_binding_is_set_narrowed_and_removed(acme, owner):
     change = pages.url("policy.Binding", "change", binding.pk)
     assert owner.post(change, {"flows": [], "scope_ceiling": ""}).status_code == 302
     (binding,) = rows(acme, Binding)
-    assert (binding.flows, binding.scope_ceiling) == ([], None)
+    assert (binding.flows, binding.scope_ceiling, binding.constrained) == ([], None, False)
+    everything = {
+        "flows": ["user_federation"], "scope_ceiling": "repo:read", "resources": "https://r.example\nhttps://s.example",
+        "audiences": "api", "custom_parameters": "ui\nlogin_hint=dana|erin", "people": "uid:dana\nself",
+        "valid_from": "2027-01-01T00:00", "valid_until": "2028-01-01T00:00:00", "connection_life_s": "3600",
+        "connection_uses": "5",
+    }  # fmt: skip
+    assert owner.post(change, everything).status_code == 302
+    (binding,) = rows(acme, Binding)
+    assert binding.constrained and binding.resources == ["https://r.example", "https://s.example"]
+    assert binding.custom_parameters == {"login_hint": ["dana", "erin"], "ui": None}
+    assert (binding.connection_life_s, binding.connection_uses, binding.valid_from.year) == (3600, 5, 2027)
+    html = unescape(owner.get(change).content.decode())
+    for shown in ("uid:dana", "self", "login_hint=dana|erin", "2028-01-01T00:00:00", "https://s.example"):
+        assert shown in html
+    before = rows(acme, Binding)[0]
+    for field, wrong in (
+        ("people", "somebody"), ("people", "uid:"), ("custom_parameters", "redirect_uri"), ("connection_uses", "0"),
+        ("valid_until", "2026-01-01T00:00"), ("scope_ceiling", 'a"b'), ("connection_life_s", "5"),
+    ):  # fmt: skip
+        answer = owner.post(change, {**everything, field: wrong})
+        assert answer.status_code == 200 and "errornote" in answer.content.decode(), (field, wrong)
+    assert rows(acme, Binding)[0].valid_until == before.valid_until
+    assert owner.post(change, {"no_parameters": "on"}).status_code == 302
+    (binding,) = rows(acme, Binding)
+    assert (binding.custom_parameters, binding.people_listed, binding.resources) == ({}, False, None)
     assert owner.post(change, {"flows": ["telepathy"]}).status_code == 200
     assert owner.post(pages.url("policy.Binding", "delete", binding.pk), {"post": "yes"}).status_code == 302
     assert rows(acme, Binding) == []
@@ -375,7 +400,9 @@ def test_the_tenants_settings_are_changed_by_its_owner(acme, owner):
     change = pages.url("tenants.Tenant", "change", acme.id)
     with tenant_scope(acme.id):
         connection = SAMPLES["connections.Connection"]()
-    assert f"{connection.agent.name} → {connection.provider.name}" in owner.get(change).content.decode()
+    assert "/console/bindings-in-use/" in owner.get(change).content.decode()
+    pair = f"{connection.agent.name} → {connection.provider.name}"
+    assert pair in owner.get("/console/bindings-in-use/").content.decode()
     form = {"name": "Acme Ltd", "binding_mode": "closed", "workload_token_life_s": "600",
             "consent_session_life_s": "300", "stale_issuer_keys_s": "0"}  # fmt: skip
     wrong = owner.post(change, {**form, "workload_token_life_s": "1"})

@@ -33,6 +33,8 @@ NAMES_NOTHING = {
     "admin:index",
     "admin:choose",
     "admin:search",
+    "admin:explain",
+    "admin:bindings_in_use",
     "admin:login",
     "admin:logout",
     "admin:jsi18n",

@@ -13,7 +13,7 @@ from apps.audit.models import AuditRecord
 from apps.authn import models as authn
 from apps.connections.models import Connection, ConsentSession, Principal, PrincipalLink
 from apps.core import clock
-from apps.policy.models import Binding
+from apps.policy.models import Binding, BindingPrincipal
 from apps.providers.models import Provider
 from apps.tenants.models import User
 from apps.vault.models import SealedSecret, TenantKey
@@ -90,6 +90,9 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "connections.Connection": connection,
     "connections.ConsentSession": session,
     "policy.Binding": lambda: Binding.objects.create(agent=agent(), provider=provider()),
+    "policy.BindingPrincipal": lambda: BindingPrincipal.objects.create(
+        binding=Binding.objects.create(agent=agent(), provider=provider()), principal=principal()
+    ),
     "authn.AccessKey": access_key,
     "authn.AccessKeyGrant": lambda: authn.AccessKeyGrant.objects.create(
         access_key=access_key(), action="a", resource="r"

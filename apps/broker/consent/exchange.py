@@ -14,6 +14,8 @@ from apps.connections.params import refresh_after
 from apps.core import clock
 from apps.core.errors import PortalError
 from apps.core.secret import Secret
+from apps.policy import facts
+from apps.policy.bindings import shorter
 from apps.vault import storing
 
 
@@ -95,7 +97,11 @@ def _store(session: ConsentSession, new: NewTokens, work: Work) -> Connection:
     made.provider_config_version = row.provider_config_version
     made.status, made.status_reason = Connection.Status.ACTIVE, ""
     made.consented_at = now
-    made.expires_at = now + timedelta(seconds=row.consent_life_s) if row.consent_life_s else None
+    bound = facts.binding(row.agent_id, row.provider_id)
+    capped = int(bound.life.total_seconds()) if bound and bound.life is not None else None
+    life_s = shorter(row.consent_life_s or None, capped)
+    made.expires_at = now + timedelta(seconds=life_s) if life_s is not None else None
+    made.uses_left = bound.uses if bound else None
     # A new consent is a new grant: a refresh token of the old one must not outlive it, nor a refresh under way.
     storing.forget(table=leases.TABLE, row_ids=[made.id], column="refresh_token")
     made.has_refresh_token = False

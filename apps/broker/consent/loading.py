@@ -6,9 +6,12 @@ from apps.broker.consent import problems
 from apps.broker.work import Work
 from apps.connections import sessions
 from apps.connections.models import ConsentSession
-from apps.core import tickets
+from apps.core import clock, tickets
 from apps.core.errors import NotFound, Unauthenticated
 from apps.core.secret import Secret
+from apps.policy import facts
+from apps.policy.bindings import FOR_PERSON, Use, may_use
+from apps.policy.clauses import Deny
 from apps.tenants.models import Tenant
 from apps.tenants.scope import current_tenant_id
 
@@ -58,7 +61,8 @@ def load_open(ticket: Secret, work: Work, *, lock: bool = False) -> ConsentSessi
 
 def check_world(session: ConsentSession) -> None:
     """What the request rests on must still be as it was. Raises NotAllowed, NotFound for an ended tenant."""
-    if Tenant.objects.values_list("status", flat=True).get(id=current_tenant_id()) != Tenant.Status.ACTIVE:
+    tenant = Tenant.objects.get(id=current_tenant_id())
+    if tenant.status != Tenant.Status.ACTIVE:
         raise missing()
     if session.agent.status != "active":
         raise problems.refusal("agent_suspended")
@@ -68,3 +72,15 @@ def check_world(session: ConsentSession) -> None:
         raise problems.refusal("provider_changed")
     if session.principal.status != "active":
         raise problems.refusal("wrong_user")
+    asked = Use(
+        flow=FOR_PERSON,
+        scopes=frozenset(session.scopes),
+        resources=frozenset(session.params.get("resources", ())),
+        audiences=frozenset(session.params.get("audiences", ())),
+        custom=session.params.get("custom", {}),
+        principal=session.principal_id,
+    )
+    binding = facts.binding(session.agent_id, session.provider_id)
+    closed = tenant.binding_mode == Tenant.BindingMode.CLOSED
+    if isinstance(may_use(closed=closed, binding=binding, use=asked, now=clock.now()), Deny):
+        raise problems.refusal("not_bound")

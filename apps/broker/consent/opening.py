@@ -9,6 +9,7 @@ from django.conf import settings
 
 from apps.authn.workload import Proven
 from apps.broker import contracts as c
+from apps.broker.data_plane.facts import require_named_scopes
 from apps.broker.work import Work
 from apps.connections import sessions
 from apps.connections.models import Connection, ConsentSession
@@ -16,6 +17,7 @@ from apps.connections.params import RequestParams
 from apps.core.errors import Invalid
 from apps.core.return_urls import is_registered
 from apps.core.secret import Secret
+from apps.policy.bindings import BindingFacts, to_ask
 from apps.providers.models import Provider
 from apps.upstream.catalogue.catalogue import vendor
 from apps.upstream.protocol import authorization_code, parameters
@@ -41,9 +43,16 @@ def check_scopes(scopes: tuple[str, ...]) -> None:
 
 
 def open_for(
-    command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider, params: RequestParams
+    command: c.FetchOAuthToken,
+    work: Work,
+    proven: Proven,
+    provider: Provider,
+    params: RequestParams,
+    bound: BindingFacts | None,
 ) -> c.ConsentNeeded:
     """Open a session for exactly this agent, person and provider, asking for the union of old and new scopes.
+
+    Of the old ones only what the agent's ceiling still allows.
 
     Raises Invalid for an unregistered return URL (`return_url_not_registered`), a reserved custom parameter
     (`reserved_parameter`) or a scope OAuth does not allow.
@@ -69,7 +78,12 @@ def open_for(
             flow=Connection.Flow.USER_FEDERATION,
             params_digest=params.digest(),
         ).first()
-        asked = set(command.scopes) | (set(earlier.requested_scopes) if earlier else set())
+        asked = to_ask(
+            frozenset(command.scopes),
+            ceiling=bound.ceiling if bound else None,
+            earlier=frozenset(earlier.requested_scopes) if earlier else frozenset(),
+        )
+        require_named_scopes(asked, bound, work)
         opened = sessions.open_session(
             account_id=proven.tenant.account_id,
             life_s=proven.tenant.consent_session_life_s,

@@ -15,6 +15,7 @@ SENTENCES: dict[str, str] = {
     "provider_error": "The provider answered with an error. An administrator should check the provider's settings.",
     "provider_changed": "The provider's settings changed while the request was open. Ask for a new one.",
     "provider_gone": "The provider is no longer there, or is suspended.",
+    "not_bound": "The workload identity may no longer use this provider so. An administrator can change its binding.",
     "agent_suspended": "The workload identity is suspended.",
     "id_token_invalid": "The provider's answer about who signed in did not hold. Nothing was stored.",
     "too_many_attempts": "Too many failed attempts to complete this request. Ask for a new one.",

@@ -9,6 +9,7 @@ from apps.broker.providers_upstream import provider_title
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections.models import Connection
+from apps.policy import facts
 from apps.tenants.models import Tenant
 
 
@@ -32,6 +33,7 @@ def show(command: c.ShowConsent, work: Work) -> c.ConsentPage:
         people.refuse_wrong_person(session, command.user_id, work)
     with work.change():
         work.note(verdict=verdict)
+        bound = facts.binding(session.agent_id, session.provider_id)
     new = [s for s in session.scopes if s not in granted] or list(session.scopes)
     return c.ConsentPage(
         agent_name=session.agent.name,
@@ -48,4 +50,5 @@ def show(command: c.ShowConsent, work: Work) -> c.ConsentPage:
         reference=work.caller.request_id,
         needs_sign_in=verdict == "sign_in",
         claims_user_id=verdict == "claim",
+        max_life_s=int(bound.life.total_seconds()) if bound and bound.life is not None else None,
     )

@@ -12,44 +12,31 @@ from apps.broker.work import Work
 from apps.core import names
 from apps.core.errors import Invalid, NotAllowed, NotFound
 from apps.policy import facts
-from apps.policy.decide import matches
-from apps.policy.permissions import GRANTABLE, PERMISSION, SERVICE
+from apps.policy.conditions import stored
+from apps.policy.grants import EVERYTHING, Grant, not_held, problem
 from apps.vault import storing
 
 _MAX_GRANTS = 100
 
 
-def _check(grants: tuple[tuple[str, str], ...]) -> None:
+def _check(grants: tuple[Grant, ...]) -> None:
     if len(grants) > _MAX_GRANTS:
         raise Invalid.field("grants", f"A key has at most {_MAX_GRANTS} permissions.", reason="too_many_grants")
-    known = {f"{SERVICE}:{name}" for name in PERMISSION.values()}
-    for action, resource in grants:
-        plain = "*" not in action and "?" not in action
-        if (not action.startswith(f"{SERVICE}:") and action != "*") or (plain and action not in known):
-            raise Invalid.field(
-                "grants",
-                f"An action looks like {SERVICE}:GetResourceOauth2Token; * and ? are wildcards.",
-                reason="grant_invalid",
-            )
-        if resource != "*" and not resource.startswith("arn:"):
-            raise Invalid.field("grants", "A resource is an ARN pattern or *.", reason="grant_invalid")
+    for grant in grants:
+        if wrong := problem(grant):
+            raise Invalid.field("grants", wrong, reason="grant_invalid")
 
 
-def _require_holds(command: c.CreateAccessKey, work: Work) -> None:
-    """Nobody gives what they do not hold, a wildcard counting for all it matches. Raises NotAllowed."""
-    if work.caller.kind is not CallerKind.PERSON:
+def _require_holds(wanted: tuple[Grant, ...], work: Work) -> None:
+    """Nobody gives what they do not hold: operations, resources and conditions, a wildcard counting for all it
+    matches. Raises NotAllowed."""
+    if work.caller.kind is CallerKind.SYSTEM:
         return
-    role = facts.role_of(work.caller.row_id, work.caller.tenant_id) if work.caller.row_id else None
-    holds = GRANTABLE.get(role or "", frozenset())
-    every = frozenset(PERMISSION.values())
-    asked = (
-        every
-        if command.full_access
-        else frozenset(name for name in every for action, _ in command.grants if matches(action, f"{SERVICE}:{name}"))
-    )
-    if not asked <= holds:
+    held = facts.held_by(work.caller)
+    missing = frozenset[str]().union(*(not_held(grant, held) for grant in wanted))
+    if missing:
         raise NotAllowed(
-            "Only an owner can make a key that may do this: " + ", ".join(sorted(asked - holds)[:3]) + ".",
+            "You cannot give what you do not hold yourself: " + ", ".join(sorted(missing)[:3]) + ".",
             reason="grant_above_own",
         )
 
@@ -58,19 +45,20 @@ def _require_holds(command: c.CreateAccessKey, work: Work) -> None:
 def create(command: c.CreateAccessKey, work: Work) -> c.NewAccessKey:
     with work.change():
         work.require(names.VAULT)
-        _check(command.grants)
-        _require_holds(command, work)
+        grants = tuple(dict.fromkeys(one if isinstance(one, Grant) else Grant(*one) for one in command.grants))
+        _check(grants)
+        _require_holds((EVERYTHING,) if command.full_access else grants, work)
         agent = agents.by_name(command.agent) if command.agent else None
         key, secret = sigv4_keys.create(
             label=command.label[:200], full_access=command.full_access, agent=agent, expires_at=command.expires_at
         )
         AccessKeyGrant.objects.bulk_create(
-            AccessKeyGrant(access_key=key, action=action, resource=resource)
-            for action, resource in dict.fromkeys(command.grants)
+            AccessKeyGrant(access_key=key, action=one.action, resource=one.resource, conditions=stored(one.conditions))
+            for one in grants
         )
-        work.note(
-            access_key_id=key.key_id, full_access=command.full_access, grants=[list(pair) for pair in command.grants]
-        )
+        # The conditions' values may name people: the trail has their operators and keys.
+        told = [[one.action, one.resource, *(f"{x.operator} {x.key}" for x in one.conditions)] for one in grants]
+        work.note(access_key_id=key.key_id, full_access=command.full_access, grants=told)
         if agent is not None:
             work.note(agent=agent)
         return c.NewAccessKey(row_id=key.id, access_key_id=key.key_id, secret_access_key=secret)

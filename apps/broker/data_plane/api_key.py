@@ -9,6 +9,7 @@ from apps.broker.work import Work
 from apps.core import names
 from apps.core.errors import NotFound
 from apps.core.secret import Secret
+from apps.policy.bindings import API_KEY, Use
 from apps.vault.opening import open_at
 
 
@@ -25,7 +26,7 @@ def fetch(command: c.FetchApiKey, work: Work) -> Secret:
         )
         facts.require_own_agent(proven.agent, work)
         provider = facts.provider("api_key", command.provider, work)
-        facts.require_binding(proven, provider, flow="api_key", scopes=())
+        facts.require_binding(proven, provider, Use(flow=API_KEY, principal=proven.principal.id), work)
         key = open_at(table="providers_provider", row_id=provider.id, column="api_key")
         if key is None:
             raise NotFound("This credential provider holds no key.", reason="api_key_missing")

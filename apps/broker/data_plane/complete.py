@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from apps.broker import contracts as c
 from apps.broker.consent import loading, people, problems
 from apps.broker.consent.decide import opened
@@ -14,6 +16,7 @@ from apps.connections.models import ConsentSession
 from apps.core import names
 from apps.core.errors import Conflict, Invalid
 from apps.core.secret import Secret
+from apps.policy.conditions import USER_ID
 
 Status = ConsentSession.Status
 
@@ -35,23 +38,29 @@ def complete(command: c.CompleteConsent, work: Work) -> None:
         if session is None:
             raise loading.missing()
         work.note(agent=session.agent, principal=session.principal, provider=session.provider, session=str(session.id))
-        work.require(names.DIRECTORY, names.agent(session.agent.name))
+        work.require_possible(names.DIRECTORY, names.agent(session.agent.name))
         facts.require_own_agent(session.agent, work)
         issuers = persons.trusted_for(session.agent)
-    if not _is_person(session, command, issuers, work):
+    who, about = _who(command, issuers, work)
+    with work.look():
+        work.require(names.DIRECTORY, names.agent(session.agent.name), about=about)
+    person = session.principal
+    if who != (person.kind, person.issuer, person.subject):
         people.refuse_wrong_person(session, None, work)
     code = _consume(session, work)
     exchange(session, code, work)
 
 
-def _is_person(session: ConsentSession, command: c.CompleteConsent, issuers: list[persons.Trusted], work: Work) -> bool:
-    """Same namespace, same issuer, same subject; a re-issued token of the same person is fine."""
-    want = session.principal
+def _who(
+    command: c.CompleteConsent, issuers: list[persons.Trusted], work: Work
+) -> tuple[tuple[str, str, str], Mapping[str, tuple[str, ...]]]:
+    """Who the application says came back, and what conditions of grants can look at. Compared by namespace, issuer and
+    subject; a re-issued token of the same person is fine."""
     if command.jwt is not None:
         who = persons.prove(command.jwt, issuers, work)
-        return (want.kind, want.issuer, want.subject) == ("jwt", who.issuer, who.subject)
+        return ("jwt", who.issuer, who.subject), who.about
     subject = principals.checked_user_id(command.user_id or "")
-    return (want.kind, want.issuer, want.subject) == ("uid", "", subject)
+    return ("uid", "", subject), {USER_ID: (subject,)}
 
 
 def _consume(session: ConsentSession, work: Work) -> Secret:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from apps.authn.workload import Proven
 from apps.broker import contracts as c
 from apps.broker.consent.opening import check_scopes
+from apps.broker.data_plane import facts
 from apps.broker.upkeep import renewal
 from apps.broker.upkeep.asking import machine_token
 from apps.broker.work import Work
@@ -12,16 +13,20 @@ from apps.connections import principals
 from apps.connections.models import Connection
 from apps.connections.params import RequestParams
 from apps.core.errors import UpstreamRefused
+from apps.policy.bindings import BindingFacts
 from apps.providers.models import Provider
 from apps.upstream.protocol.parameters import custom_fields
 
 
-def fetch(command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider) -> c.TokenReleased:
+def fetch(
+    command: c.FetchOAuthToken, work: Work, proven: Proven, provider: Provider, bound: BindingFacts | None
+) -> c.TokenReleased:
     """The agent's own token for exactly these scopes. `force` asks the provider again.
 
     Raises UpstreamRefused when the provider does not give one (an administrator has to act).
     """
     check_scopes(command.scopes)
+    facts.require_named_scopes(command.scopes, bound, work)
     custom_fields(command.custom_parameters)
     params = RequestParams(
         custom=command.custom_parameters,

@@ -6,6 +6,8 @@ rest, and is the reference the fast path must agree with.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
 
 from apps.authn.workload import Proven
@@ -16,7 +18,7 @@ from apps.broker.run import handles
 from apps.broker.upkeep import renewal
 from apps.broker.upkeep.asking import refresh_with
 from apps.broker.work import Work
-from apps.connections import principals, sessions
+from apps.connections import principals, sessions, uses
 from apps.connections.models import Connection, ConsentSession
 from apps.connections.params import RequestParams
 from apps.core import clock, names, tickets
@@ -30,7 +32,9 @@ from apps.core.errors import (
     UpstreamUnavailable,
 )
 from apps.core.secret import Secret
-from apps.policy.bindings import BindingFacts
+from apps.policy import facts as policy_facts
+from apps.policy.bindings import BindingFacts, consent_clauses, flow_clauses, person_clauses
+from apps.policy.clauses import Deny, decide
 from apps.providers.models import Provider
 from apps.vault.opening import open_at
 
@@ -42,11 +46,15 @@ def fetch(command: c.FetchOAuthToken, work: Work) -> Outcome:
     work.note(
         provider_name=command.provider, flow=command.flow.value, scopes=sorted(command.scopes), forced=command.force
     )
+    if command.resources or command.audiences or command.custom_parameters:
+        # Names only: the values of custom parameters are the application's.
+        names_ = sorted(command.custom_parameters)
+        work.note(resources=sorted(command.resources), audiences=sorted(command.audiences), custom_parameters=names_)
     with work.look():
         proven, provider, bound = _allowed(command, work)
     if command.flow is c.Flow.M2M:
-        return machine.fetch(command, work, proven, provider)
-    if proven.principal.kind == "self":
+        return machine.fetch(command, work, proven, provider, bound)
+    if isinstance(decide(person_clauses(command.flow.value, for_itself=proven.principal.kind == "self")), Deny):
         raise Invalid(
             "USER_FEDERATION needs a workload access token that names a person. Get one with "
             "GetWorkloadAccessTokenForJWT or GetWorkloadAccessTokenForUserId.",
@@ -63,11 +71,11 @@ def _allowed(command: c.FetchOAuthToken, work: Work) -> tuple[Proven, Provider, 
     work.require(names.DIRECTORY, names.agent(proven.agent.name), names.VAULT, names.oauth_provider(command.provider))
     facts.require_own_agent(proven.agent, work)
     provider = facts.provider("oauth2", command.provider, work)
-    if command.flow is c.Flow.ON_BEHALF_OF:
+    if isinstance(decide(flow_clauses(command.flow.value)), Deny):
         raise NotSupported(
             "On-behalf-of token exchange is not available yet. Use USER_FEDERATION or M2M.", reason="obo_unsupported"
         )
-    bound = facts.require_binding(proven, provider, flow=command.flow.value, scopes=command.scopes)
+    bound = facts.require_binding(proven, provider, facts.use_of(command, proven), work)
     return proven, provider, bound
 
 
@@ -93,13 +101,13 @@ def _for_person(
     waiting_for_forced = polled is not None and polled.forced and polled.status != ConsentSession.Status.COMPLETED
     # A poll that repeats forceAuthentication is still a poll: it opens nothing new.
     forced_anew = command.force and polled is None
-    if row is not None and not forced_anew and not waiting_for_forced and _covers(row, command.scopes, provider, work):
+    if row is not None and not forced_anew and not waiting_for_forced and _covers(row, command, provider, bound, work):
         released = _release(row, command, work, bound)
         if released is not None:
             return released
     if polled is not None:
         return _answer_poll(polled, command, work)
-    return opening.open_for(command, work, proven, provider, params)
+    return opening.open_for(command, work, proven, provider, params, bound)
 
 
 def _match(proven: Proven, provider: Provider, params: RequestParams) -> Connection | None:
@@ -116,22 +124,22 @@ def _match(proven: Proven, provider: Provider, params: RequestParams) -> Connect
     )
 
 
-def _covers(row: Connection, scopes: tuple[str, ...], provider: Provider, work: Work) -> bool:
-    """A completed consent satisfies what it requested, as long as nothing under it changed."""
-    return (
-        row.status == Connection.Status.ACTIVE
-        and row.generation > 0
-        and row.provider_config_version == provider.config_version
-        and set(scopes) <= set(row.requested_scopes)
-        and (row.expires_at is None or row.expires_at > work.now)
-    )
+def _covers(
+    row: Connection, command: c.FetchOAuthToken, provider: Provider, bound: BindingFacts | None, work: Work
+) -> bool:
+    """A completed consent satisfies what it requested, as long as nothing under it changed and it is not used up."""
+    consent = policy_facts.consent(row, config_version=provider.config_version)
+    decision = decide(consent_clauses(consent, binding=bound, scopes=frozenset(command.scopes), now=work.now))
+    if isinstance(decision, Deny):
+        work.note(consent_missing=decision.reason)
+    return not isinstance(decision, Deny)
 
 
 def _release(
     row: Connection, command: c.FetchOAuthToken, work: Work, bound: BindingFacts | None
 ) -> c.TokenReleased | None:
     """The connection's token, renewed if due. None: the person has to consent again."""
-    facts.require_granted_below_ceiling(row.granted_scopes, bound)
+    facts.require_granted_below_ceiling(row.granted_scopes, bound, work)
     if not renewal.is_fresh(row):
         try:
             result = renewal.renew(row.id, work, prepare=refresh_with)
@@ -155,19 +163,38 @@ def release_now(row: Connection, command: c.FetchOAuthToken, work: Work) -> c.To
     ceiling looks at what a renewal just granted.
     """
     work.now = clock.now()
-    with work.change():
-        _, provider, bound = _allowed(command, work)
-        current = Connection.objects.filter(id=row.id).first()
-        if current is None or current.status != Connection.Status.ACTIVE:
-            return None
-        if provider.config_version != current.provider_config_version:
-            return None
-        facts.require_granted_below_ceiling(current.granted_scopes, bound)
-        work.note(connection_id=current.id)
-        token = open_at(table="connections_connection", row_id=current.id, column="access_token")
-        if token is None:
-            return None
-        return c.TokenReleased(access_token=Secret(token.reveal()))
+    try:
+        with work.change():
+            return _open_now(row.id, command, work)
+    except _NotFromHere:
+        return None
+
+
+class _NotFromHere(Exception):
+    """The connection cannot serve the call any more. Raised to leave `change` without a change and without a record."""
+
+
+def _open_now(connection_id: UUID, command: c.FetchOAuthToken, work: Work) -> c.TokenReleased:
+    _, provider, bound = _allowed(command, work)
+    current = Connection.objects.filter(id=connection_id).first()
+    if current is None or current.status != Connection.Status.ACTIVE:
+        raise _NotFromHere
+    if provider.config_version != current.provider_config_version:
+        raise _NotFromHere
+    facts.require_granted_below_ceiling(current.granted_scopes, bound, work)
+    if command.flow is c.Flow.USER_FEDERATION:
+        if not _covers(current, command, provider, bound, work):
+            raise _NotFromHere
+        left = uses.take(current.id, most=bound.uses if bound else None)
+        if left is uses.USED_UP:
+            raise _NotFromHere
+        if left is not None:
+            work.note(uses_left=left)
+    work.note(connection_id=current.id)
+    token = open_at(table="connections_connection", row_id=current.id, column="access_token")
+    if token is None:
+        raise _NotFromHere
+    return c.TokenReleased(access_token=Secret(token.reveal()))
 
 
 def _polled_session(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from apps.core.net import failures
 from apps.core.net.messages import Outbound
 from apps.core.net.process import transport
 from apps.core.secret import Secret
+from apps.policy.conditions import CLAIM
 from apps.tenants.models import Tenant
 from apps.tenants.scope import current_tenant_id
 
@@ -52,8 +54,11 @@ class Trusted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
+    """`about` is what conditions of grants can look at, from the verified token."""
+
     issuer: str
     subject: str
+    about: Mapping[str, tuple[str, ...]]
 
 
 _known: dict[tuple[UUID, str], Trusted] = {}
@@ -111,7 +116,20 @@ def prove(jwt: Secret, issuers: list[Trusted], work: Work) -> Person:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()
         _known[(work.caller.tenant_id, claimed)] = trusted
-    return Person(issuer=claims.issuer, subject=claims.subject)
+    return Person(issuer=claims.issuer, subject=claims.subject, about=_about(claims))
+
+
+def _about(claims: VerifiedClaims) -> dict[str, tuple[str, ...]]:
+    """The condition keys `bedrock-agentcore:InboundJwtClaim/*` of a verified token; what it does not say is absent."""
+    client = claims.claims.get("client_id")
+    found = {
+        "iss": (claims.issuer,),
+        "sub": (claims.subject,),
+        "aud": claims.audiences,
+        "scope": tuple(sorted(claims.scopes)),
+        "client_id": (client,) if isinstance(client, str) and client else (),
+    }
+    return {CLAIM + name: values for name, values in found.items() if values}
 
 
 def _verify(token: object, trusted: Trusted, tenant_id: UUID) -> VerifiedClaims:

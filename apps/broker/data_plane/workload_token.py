@@ -14,6 +14,7 @@ from apps.connections import principals
 from apps.core import names
 from apps.core.errors import NotAllowed, PortalError
 from apps.core.secret import Secret
+from apps.policy.conditions import USER_ID
 
 
 def _mint(work: Work, agent_name: str, *, kind: str, issuer: str, subject: str) -> Secret:
@@ -70,8 +71,9 @@ def issue_for_user_id_fast(command: c.IssueWorkloadTokenForUserId, caller: Calle
 def issue_for_user_id(command: c.IssueWorkloadTokenForUserId, work: Work) -> Secret:
     """The application is trusted to name the person; that is a permission of its own."""
     with work.change():
-        work.require(names.DIRECTORY, names.agent(command.agent))
+        work.require_possible(names.DIRECTORY, names.agent(command.agent))
         subject = principals.checked_user_id(command.user_id)
+        work.require(names.DIRECTORY, names.agent(command.agent), about={USER_ID: (subject,)})
         return _mint(work, command.agent, kind="uid", issuer="", subject=subject)
 
 
@@ -98,10 +100,11 @@ def issue_for_jwt_fast(command: c.IssueWorkloadTokenForJwt, caller: Caller) -> S
 def issue_for_jwt(command: c.IssueWorkloadTokenForJwt, work: Work) -> Secret:
     """The portal proves the person itself, against the issuers the tenant trusts for this agent."""
     with work.look():
-        work.require(names.DIRECTORY, names.agent(command.agent))
+        work.require_possible(names.DIRECTORY, names.agent(command.agent))
         agent = agents.by_name(command.agent)
         work.note(agent=agent)
         issuers = persons.trusted_for(agent)
     who = persons.prove(command.jwt, issuers, work)  # may fetch keys: outside any scope
     with work.change():
+        work.require(names.DIRECTORY, names.agent(command.agent), about=who.about)
         return _mint(work, command.agent, kind="jwt", issuer=who.issuer, subject=who.subject)

@@ -15,9 +15,9 @@ class Migration(migrations.Migration):
         ("agents", "0001_initial"),
         ("providers", "0001_initial"),
         ("vault", "0001_initial"),
-        ("connections", "0001_initial"),
-        ("authn", "0001_initial"),
-        ("policy", "0001_initial"),
+        ("connections", "0002_uses_left"),
+        ("authn", "0003_grant_conditions"),
+        ("policy", "0002_whole_bindings"),
     ]
     operations = [
         migrations.RunSQL(

@@ -17,7 +17,7 @@ LANGUAGE sql STABLE AS $body$
     SELECT 1 FROM unnest(p_arns) AS wanted(arn)
     WHERE NOT EXISTS (
       SELECT 1 FROM authn_accesskeygrant g
-      WHERE g.tenant_id = p_tenant AND g.access_key_id = p_key
+      WHERE g.tenant_id = p_tenant AND g.access_key_id = p_key AND NOT g.constrained
         AND p_permission LIKE portal_like(g.action) AND wanted.arn LIKE portal_like(g.resource)))
 $body$;
 
@@ -84,18 +84,21 @@ BEGIN
     AND o.status = 'active' AND o.provider_config_version = p.config_version
     AND (o.access_expires_at IS NULL OR o.access_expires_at > p_now)
     AND (o.refresh_after IS NULL OR o.refresh_after > p_now)
-    AND (o.expires_at IS NULL OR o.expires_at > p_now)
+    AND (o.expires_at IS NULL OR o.expires_at > p_now) AND o.uses_left IS NULL
     AND o.requested_scopes::text[] @> p_scopes;
   IF NOT FOUND THEN RETURN; END IF;
 
-  SELECT o.flows, o.scope_ceiling INTO b
+  SELECT o.flows, o.scope_ceiling, o.constrained INTO b
   FROM policy_binding o WHERE o.tenant_id = p_tenant AND o.agent_id = w.agent_id AND o.provider_id = p.id;
   IF NOT FOUND THEN
     IF t.binding_mode <> 'open' THEN RETURN; END IF;
+  ELSIF b.constrained THEN
+    RETURN;
   ELSIF cardinality(b.flows) > 0 AND NOT p_flow = ANY (b.flows::text[]) THEN
     RETURN;
   ELSIF b.scope_ceiling IS NOT NULL
-        AND NOT (p_scopes <@ b.scope_ceiling::text[] AND c.granted_scopes::text[] <@ b.scope_ceiling::text[]) THEN
+        AND NOT (p_scopes <@ b.scope_ceiling::text[] AND c.granted_scopes::text[] <@ b.scope_ceiling::text[]
+                 AND cardinality(c.granted_scopes) > 0) THEN
     RETURN;
   END IF;
 
@@ -159,10 +162,12 @@ BEGIN
   WHERE o.tenant_id = p_tenant AND o.kind = 'api_key' AND o.name = p_provider AND o.status = 'active';
   IF NOT FOUND THEN RETURN; END IF;
 
-  SELECT o.flows, o.scope_ceiling INTO b
+  SELECT o.flows, o.scope_ceiling, o.constrained INTO b
   FROM policy_binding o WHERE o.tenant_id = p_tenant AND o.agent_id = w.agent_id AND o.provider_id = p.id;
   IF NOT FOUND THEN
     IF t.binding_mode <> 'open' THEN RETURN; END IF;
+  ELSIF b.constrained THEN
+    RETURN;
   ELSIF cardinality(b.flows) > 0 AND NOT 'api_key' = ANY (b.flows::text[]) THEN
     RETURN;
   END IF;
@@ -229,7 +234,7 @@ BEGIN
           p_arn || 'workload-identity-directory/default/workload-identity/' || a.name]) AS wanted(arn)
       WHERE NOT EXISTS (
         SELECT 1 FROM authn_accesskeygrant g
-        WHERE g.tenant_id = a.tenant_id AND g.access_key_id = k.id
+        WHERE g.tenant_id = a.tenant_id AND g.access_key_id = k.id AND NOT g.constrained
           AND p_permission LIKE portal_like(g.action) AND wanted.arn LIKE portal_like(g.resource))));
   IF NOT FOUND THEN
     RETURN;

@@ -98,6 +98,11 @@ PROBLEMS: dict[str, Problem] = {
         _("Your organisation removed or suspended this provider. Nothing was shared."),
         _("Ask your administrator whether it will come back."),
     ),
+    "not_bound": Problem(
+        _("This agent may no longer ask for this"),
+        _("Your organisation changed what this agent may use since the request was made. Nothing was shared."),
+        _("Ask your administrator, or the agent's owner, whether it should have this access."),
+    ),
     "agent_suspended": Problem(
         _("This agent is suspended"),
         _("Your organisation stopped this agent. It cannot be given access now, and nothing was shared."),

@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from apps.entrypoints.console.desk import desk, is_platform_admin
+from apps.entrypoints.console.desk import desk, is_platform_admin, may
+from apps.entrypoints.console.policy_pages import RIGHTS
 
-# (group, folded, ((words, icon, model label), …))
+# (group, folded, ((words, icon, model label or name of a page), …))
 _GROUPS: tuple[tuple[Any, bool, tuple[tuple[Any, str, str], ...]], ...] = (
     (
         _("Agents"),
@@ -23,6 +24,7 @@ _GROUPS: tuple[tuple[Any, bool, tuple[tuple[Any, str, str], ...]], ...] = (
             (_("Issuers of authorizers"), "passkey", "agents.authorizerissuer"),
             (_("Gateway keys"), "vpn_key", "agents.gatewaykey"),
             (_("Runtimes"), "dns", "agents.agentruntime"),
+            (_("In use without a binding"), "link_off", "admin:bindings_in_use"),
         ),
     ),
     (
@@ -52,7 +54,14 @@ _GROUPS: tuple[tuple[Any, bool, tuple[tuple[Any, str, str], ...]], ...] = (
             (_("Linked accounts"), "person_check", "connections.principallink"),
         ),
     ),
-    (_("Audit"), False, ((_("Events"), "receipt_long", "audit.auditrecord"),)),
+    (
+        _("Audit"),
+        False,
+        (
+            (_("Events"), "receipt_long", "audit.auditrecord"),
+            (_("Explain"), "help", "admin:explain"),
+        ),
+    ),
     (
         _("Tenant"),
         False,
@@ -115,6 +124,13 @@ def _group(request: HttpRequest, words: Any, folded: bool, entries: tuple[tuple[
     items = []
     here = desk(request)
     for title, icon, label in entries:
+        if label in RIGHTS:
+            if may(request, RIGHTS[label]):
+                page = reverse(label)
+                items.append(
+                    {"title": title, "icon": icon, "link": page, "active": request.path == page, "has_permission": True}
+                )
+            continue
         model_admin = _admin_of(label)
         if model_admin is None or not model_admin.has_view_permission(request):
             continue

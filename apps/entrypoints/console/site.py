@@ -68,13 +68,15 @@ class PortalAdminSite(UnfoldAdminSite):
         return bool(user.is_active and getattr(user, "is_staff", False) and desk(request) is not None)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from apps.entrypoints.console import overview, palette
+        from apps.entrypoints.console import overview, palette, policy_pages
         from apps.entrypoints.console.choose import choose
 
         urls: list[URLPattern | URLResolver] = [
             path("", self.admin_view(overview.index), name="index"),
             path("choose/", self.admin_view(choose), name="choose"),
             path("search/", self.admin_view(palette.search), name="search"),
+            path("explain/", self.admin_view(policy_pages.explain), name="explain"),
+            path("bindings-in-use/", self.admin_view(policy_pages.bindings_in_use), name="bindings_in_use"),
             path("login/", self.login, name="login"),
             path("logout/", self.logout, name="logout"),
             path("jsi18n/", self.admin_view(self.i18n_javascript, cacheable=True), name="jsi18n"),

@@ -25,6 +25,8 @@ from apps.entrypoints.console.desk import desk, tenant_of
 from apps.entrypoints.console.dialogs import dialog
 from apps.entrypoints.console.filters import one_of, row_is, text_is
 from apps.entrypoints.console.forms import CommandForm, DialogForm, LinesField, row, switch, text
+from apps.policy import conditions
+from apps.policy.grants import Grant, parse
 from apps.policy.permissions import SERVICE
 
 _LIVES = (("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), ("", _("no end")))
@@ -37,7 +39,10 @@ class AddKeyForm(CommandForm):
         label=_("Permissions"),
         required=False,
         rows=6,
-        help_text=_("One per line: ACTION ARN, both with * and ? as wildcards. None: the key may do nothing."),
+        help_text=_(
+            "One per line: ACTION ARN, both with * and ? as wildcards, and perhaps: if OPERATOR KEY VALUE|VALUE and … "
+            "None: the key may do nothing."
+        ),
     )
     agent = row(label=_("Only as agent"), required=False, empty_label=_("Any agent its permissions allow"))
     life = forms.ChoiceField(
@@ -58,15 +63,16 @@ class AddKeyForm(CommandForm):
         example = f"{SERVICE}:GetWorkloadAccessToken* arn:aws:{SERVICE}:*:{tenant_of(self.request).account_id}:*"
         self.fields["grants"].widget.attrs["placeholder"] = example
 
-    def clean_grants(self) -> tuple[tuple[str, str], ...]:
+    def clean_grants(self) -> tuple[Grant, ...]:
         found = []
         for line in self.cleaned_data["grants"]:
-            words = line.split()
-            if len(words) != 2:
+            try:
+                found.append(parse(line))
+            except ValueError:
                 raise ValidationError(
-                    _("Each line has two words, an action and an ARN: %(line)s"), params={"line": line}
-                )
-            found.append((words[0], words[1]))
+                    _("Each line has two words, an action and an ARN, and then perhaps its conditions: %(line)s"),
+                    params={"line": line},
+                ) from None
         return tuple(found)
 
     def command(self) -> c.CreateAccessKey:
@@ -141,8 +147,8 @@ class AccessKeyAdmin(ConsoleAdmin):
 
     @display(description=_("permissions"))
     def grant_list(self, obj: AccessKey) -> SafeString:
-        pairs = obj.grants.order_by("action", "resource").values_list("action", "resource")
-        return cells.lines([f"{action} {resource}" for action, resource in pairs])
+        rows = obj.grants.order_by("action", "resource", "id").values_list("action", "resource", "conditions")
+        return cells.lines([Grant(a, r, conditions.read(limits)).words() for a, r, limits in rows])
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("agent")
@@ -181,10 +187,14 @@ class AccessKeyGrantAdmin(ConsoleAdmin):
     singular, plural = _("permission"), _("permissions of access keys")
     see = "vault.read"
     keyset = ("action", "id")
-    list_display = ("action", "resource", "access_key")
+    list_display = ("action", "resource", "limits", "access_key")
     list_select_related = ("access_key",)
     list_filter = (text_is("key", _("key id"), "access_key__key_id"), text_is("action", _("action"), "action"))
-    show_fieldsets = ((None, {"fields": ("access_key", "action", "resource")}),)
+    show_fieldsets = ((None, {"fields": ("access_key", "action", "resource", "limits")}),)
+
+    @display(description=_("conditions"))
+    def limits(self, obj: AccessKeyGrant) -> SafeString:
+        return cells.lines([one.words() for one in conditions.read(obj.conditions)])
 
     def name_of(self, obj: AccessKeyGrant) -> str:
         return f"{obj.action} {obj.resource}"

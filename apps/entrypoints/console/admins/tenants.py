@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -14,16 +15,13 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from apps.broker import contracts as c
 from apps.broker.control_plane.tenants import NewTenant, create_tenant
-from apps.connections.models import Connection
 from apps.entrypoints.console import cells, shown_once
 from apps.entrypoints.console.base import ConsoleAdmin
 from apps.entrypoints.console.desk import desk, is_platform_admin
 from apps.entrypoints.console.forms import CommandForm, choice, switch, text
-from apps.policy.models import Binding
 from apps.tenants.models import Tenant
 from apps.tenants.scope import in_scope
 
-_SHOWN = 50
 _CLAIMS = _("Development only: the first signed-in person to approve a request claims its user id.")
 
 
@@ -98,20 +96,9 @@ class TenantAdmin(ConsoleAdmin):
         return cells.when(obj.created_at)
 
     @display(description=_("in use without a binding"))
-    def unbound(self, obj: Tenant) -> SafeString | str:
-        """What would stop if the tenant were closed now."""
-        pairs = (
-            Connection.objects.filter(status=Connection.Status.ACTIVE)
-            .order_by("agent__name", "provider__name")
-            .values_list("agent_id", "provider_id", "agent__name", "provider__name")
-            .distinct()
-        )
-        bound = set(Binding.objects.values_list("agent_id", "provider_id"))
-        found = [f"{agent} → {provider}" for a, p, agent, provider in pairs if (a, p) not in bound]
-        if not found:
-            return str(_("Nothing: closing stops nobody."))
-        more = [f"+ {len(found) - _SHOWN}"] if len(found) > _SHOWN else []
-        return cells.lines([*found[:_SHOWN], *more])
+    def unbound(self, obj: Tenant) -> SafeString:
+        """A page of its own: it looks through the trail, and looking is recorded."""
+        return cells.link(reverse("admin:bindings_in_use"), _("see what closing would deny"))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         # A platform table: for everybody but platform staff this line is the wall.

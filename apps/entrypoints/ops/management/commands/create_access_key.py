@@ -12,11 +12,16 @@ from apps.broker.control_plane.tenants import system_caller
 from apps.broker.run import run
 from apps.core.errors import Invalid
 from apps.entrypoints.ops.management.base import OperatorCommand, tenant_by_slug
+from apps.policy.grants import Grant, parse
 
 
-def read_grant(text: str) -> tuple[str, str]:
-    """`ACTION:ARN`, the action with or without its service prefix. Raises Invalid."""
-    head, colon, resource = text.partition(":")
+def read_grant(text: str) -> Grant:
+    """`ACTION:ARN [if OPERATOR KEY VALUE[|VALUE]... [and ...]]`, the action with or without its service prefix.
+
+    Raises Invalid.
+    """
+    pair, limited, conditions = text.partition(" if ")
+    head, colon, resource = pair.partition(":")
     if head == "bedrock-agentcore":
         name, colon, resource = resource.partition(":")
         head = f"bedrock-agentcore:{name}"
@@ -24,7 +29,10 @@ def read_grant(text: str) -> tuple[str, str]:
         head = f"bedrock-agentcore:{head}"
     if not colon or not resource:
         raise Invalid.field("allow", f"{text!r} is not ACTION:ARN, e.g. GetResourceApiKey:*", reason="grant_invalid")
-    return head, resource
+    try:
+        return parse(f"{head} {resource}{limited}{conditions}")
+    except ValueError as wrong:
+        raise Invalid.field("allow", f"{text!r}: {wrong}", reason="grant_invalid") from wrong
 
 
 class Command(OperatorCommand):
@@ -33,7 +41,13 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--tenant", required=True)
-        parser.add_argument("--allow", action="append", default=[], metavar="ACTION:ARN", help="* and ? are wildcards")
+        parser.add_argument(
+            "--allow",
+            action="append",
+            default=[],
+            metavar="ACTION:ARN",
+            help="* and ? are wildcards; conditions follow: 'ACTION:ARN if StringLike bedrock-agentcore:userid team/*'",
+        )
         parser.add_argument("--agent", help="the key serves only this agent")
         parser.add_argument("--label", default="")
 
