@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -169,3 +170,24 @@ def portal() -> Iterator[RunningPortal]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         log.close()
+
+
+@pytest.fixture(scope="session")
+def issuer_server() -> Iterator[Any]:
+    """One for the whole run: its port is one the portal under test may fetch from."""
+    from tests.fakes.issuer import Issuer
+
+    running = Issuer(int(os.environ["PORTAL_TEST_INBOUND_PORTS"].split(",")[0]))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def issuer(issuer_server: Any) -> Any:
+    """An honest issuer, as new."""
+    from apps.broker.data_plane import persons
+
+    issuer_server.reset()
+    with persons.keys._lock:
+        persons.keys._entries.clear()
+    return issuer_server

@@ -96,24 +96,6 @@ def _nothing_unexpected_in_the_log(request: pytest.FixtureRequest) -> Iterator[N
 
 
 @pytest.fixture(scope="session")
-def issuer_server() -> Iterator[Issuer]:
-    running = Issuer(int(os.environ["PORTAL_TEST_INBOUND_PORTS"].split(",")[0]))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def issuer(issuer_server: Issuer) -> Issuer:
-    """An honest issuer, as new."""
-    from apps.broker.data_plane import persons
-
-    issuer_server.reset()
-    with persons.keys._lock:
-        persons.keys._entries.clear()
-    return issuer_server
-
-
-@pytest.fixture(scope="session")
 def other_issuer_server() -> Iterator[Issuer]:
     running = Issuer(int(os.environ["PORTAL_TEST_INBOUND_PORTS"].split(",")[1]))
     yield running

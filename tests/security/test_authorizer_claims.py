@@ -294,8 +294,8 @@ def test_the_workload_token_works_for_the_person_the_token_proves(door: Door, is
     token = door.ask(issuer.token(sub="carol"), workload_token=True)["workload_token"]
     with tenant_scope(door.tenant.id):
         tenant = Tenant.objects.get(id=door.tenant.id)
-        digest = workload.digest(Secret(token), tenant.account_id)
-        proven = workload.prove(digest, tenant=tenant, now=clock.now())
+        row = workload.find(workload.digest(Secret(token), tenant.account_id))
+        proven = workload.prove(row, tenant=tenant, now=clock.now())
         assert (proven.agent.name, proven.principal.issuer, proven.principal.subject) == (
             door.agent,
             issuer.url,

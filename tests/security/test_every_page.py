@@ -43,6 +43,14 @@ NAMES_NOTHING = {
 }
 NAMES_A_SESSION = {"connect:consent", "connect:decision", "connect:done", "connect:problem"}
 NAMES_A_PROVIDER = {"connect:callback"}
+# An agent's door. The first two name it in a body or header and take a proof of the caller (tests/security/
+# test_authorizer_*); the document of RFC 9728 is for anybody who knows the address.
+NAMES_AN_AGENT = {
+    "inbound_authorize",
+    "inbound_forward_auth",
+    "inbound_protected_resource",
+    "inbound_protected_resource_below",
+}
 # A tenant's authorization server. Its name is public; clients, codes and tokens of another tenant are unknown below it
 # (tests/oauth, T087), and a name that is no tenant is 404 everywhere.
 NAMES_A_TENANT = {
@@ -79,7 +87,7 @@ POST = {"why": "x", "post": "yes", "decision": "approve", "role": "approver", "t
 
 @pytest.mark.case("T088")
 def test_T088_every_pattern_has_an_entry() -> None:
-    named = NAMES_NOTHING | NAMES_A_SESSION | NAMES_A_PROVIDER | NAMES_A_TENANT
+    named = NAMES_NOTHING | NAMES_A_SESSION | NAMES_A_PROVIDER | NAMES_A_TENANT | NAMES_AN_AGENT
     known = named | {name for name, _ in [*OBJECT_PAGES, *LIST_PAGES]}
     missing = sorted((name, path) for name, path in patterns() if name not in known)
     assert missing == [], "say what this address names, and how a foreign name is answered"
@@ -201,6 +209,21 @@ def test_T088_pages_that_name_nothing_say_nothing_of_theirs(theirs: TenantHandle
             assert page.status_code in (200, 302, 303, 404), path
             text = page.content.decode()
             assert theirs.slug not in text and theirs.account_id not in text and str(theirs.id) not in text
+
+
+@pytest.mark.case("T088")
+def test_T088_the_metadata_of_an_agent_that_is_not_there_is_one_answer_whosever_it_would_be(
+    mine: TenantHandle, theirs: TenantHandle
+) -> None:
+    for path in (
+        "/.well-known/oauth-protected-resource/runtimes/{}/invocations",
+        "/runtimes/{}/invocations/.well-known/oauth-protected-resource",
+    ):
+        answers = set()
+        for account in (mine.account_id, theirs.account_id, "100000000000"):
+            arn = f"arn:aws:bedrock-agentcore:local:{account}:runtime/nobody-0123456789"
+            answers.add(same(Client().get(path.format(arn)), arn))
+        assert len(answers) == 1 and next(iter(answers))[0] == 404
 
 
 @pytest.mark.case("T088")

@@ -45,6 +45,3 @@ def aws_home(tmp_path: Path) -> dict[str, str]:
         "AWS_PAGER": "",
         "PYTHONWARNINGS": "ignore",
     }
-
-
-from tests.security.conftest import issuer, issuer_server  # noqa: E402, F401  (the issuer of the inbound cases)

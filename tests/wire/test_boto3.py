@@ -200,7 +200,7 @@ def test_T035_whatever_is_wrong_with_the_key_the_answer_is_one_and_the_same(conn
         ("list_consent_portals", {}),
         ("reset_token_vault_key_material", {"tokenVaultId": "default"}),
         ("get_resource_policy", {"resourceArn": "arn:aws:bedrock-agentcore:local:123456789012:token-vault/default"}),
-        ("list_agent_runtimes", {}),
+        ("list_agent_runtime_versions", {"agentRuntimeId": "bot-0123456789"}),
     ],
 )
 def test_what_lies_outside_the_product_is_refused_in_words(

@@ -17,5 +17,6 @@ urlpatterns = [
     re_path(
         r"^runtimes/(?P<arn>arn:[^?#]{1,1100})/invocations/\.well-known/oauth-protected-resource$",
         views.protected_resource,
+        name="inbound_protected_resource_below",
     ),
 ]
