@@ -7,6 +7,7 @@ from apps.authn import sigv4_keys
 from apps.authn.caller import CallerKind
 from apps.authn.models import AccessKey, AccessKeyGrant
 from apps.broker import contracts as c
+from apps.broker.contracts_admin import EnableAccessKey
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.core import names
@@ -90,6 +91,19 @@ def disable(command: c.DisableAccessKey, work: Work) -> None:
         key = _find(command.access_key_id)
         work.note(access_key_id=key.key_id)
         key.status = AccessKey.Status.DISABLED
+        key.save(update_fields=["status"])
+
+
+@handles(EnableAccessKey)
+def enable(command: EnableAccessKey, work: Work) -> None:
+    with work.change():
+        work.require(names.VAULT)
+        key = _find(command.access_key_id)
+        # Whoever may not make such a key may not bring it back either.
+        grants = tuple(AccessKeyGrant.objects.filter(access_key=key).values_list("action", "resource"))
+        _require_holds(c.CreateAccessKey(grants=grants, full_access=key.full_access), work)
+        work.note(access_key_id=key.key_id)
+        key.status = AccessKey.Status.ACTIVE
         key.save(update_fields=["status"])
 
 
