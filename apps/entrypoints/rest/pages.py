@@ -95,7 +95,6 @@ def _shown(spec: dict[str, Any]) -> dict[str, Any]:
         "parameters": [(row["name"], row["in"], row.get("description", "")) for row in spec.get("parameters", ())],
         "members": _members(body.get("schema", {})),
         "example": json.dumps(examples[0]["value"], indent=2, ensure_ascii=False) if examples else "",
-        "answers": [(status, answer["description"]) for status, answer in spec["responses"].items()],
         "result": _members(
             next(
                 (
