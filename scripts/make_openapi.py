@@ -85,7 +85,7 @@ class Schema(AutoSchema):
         return [self.operation.tag]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        return [{"accessKey": []}, {"session": [], **({} if self.method == "GET" else {"csrf": []})}]
+        return [{"accessKey": []}, {"bearer": []}, {"session": [], **({} if self.method == "GET" else {"csrf": []})}]
 
     def get_request_serializer(self) -> Any:
         return self.operation.body
@@ -221,6 +221,11 @@ def make() -> str:
             "name": "Authorization",
             "description": "AWS Signature Version 4 with an access key of the tenant, service bedrock-agentcore, any "
             "region, in the header form.",
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token of the portal's own authorization server, limited to its scopes.",
         },
         "session": {
             "type": "apiKey",

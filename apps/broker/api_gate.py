@@ -14,8 +14,10 @@ from apps.authn import session_tenant
 from apps.authn.caller import Caller, CallerKind
 from apps.authn.rate_limits import RateLimited, counters
 from apps.broker import aws_gate
+from apps.broker.authorization_server.bearer import authenticate_bearer
 from apps.broker.work import Work
 from apps.core.errors import NotAllowed, PortalError, Unauthenticated
+from apps.core.secret import Secret
 from apps.tenants.models import Tenant, User
 
 
@@ -73,6 +75,19 @@ def person(user: User, session: Any, *, request_id: str, source_ip: str | None) 
     return Proven(caller=caller)
 
 
+def bearer(token: Secret, *, request_id: str, source_ip: str | None) -> Proven:
+    """Whom an access token of the portal stands for, limited to its scopes (RFC 6750).
+
+    Raises Unauthenticated with one sentence whatever is wrong, Throttled for too many calls.
+    """
+    try:
+        return Proven(caller=authenticate_bearer(token, request_id=request_id, source_ip=source_ip))
+    except PortalError as refused:
+        if not isinstance(refused, RateLimited) or refused.first:
+            operators.record(action="authn.failure", reason=refused.reason, request_id=request_id, source_ip=source_ip)
+        raise
+
+
 def forged(user: User, *, request_id: str, source_ip: str | None) -> NotAllowed:
     """A change with a person's session, but without the token that only our pages know (T106). Returns the refusal."""
     operators.record(
@@ -90,4 +105,5 @@ def forged(user: User, *, request_id: str, source_ip: str | None) -> NotAllowed:
 
 def rate_of(caller: Caller) -> tuple[int, int] | None:
     """How many requests per second the credential has, and how many are left in this second."""
-    return counters.left("credential", caller.name)
+    name = f"oauth:{caller.row_id}" if caller.kind is CallerKind.API_CLIENT else caller.name
+    return counters.left("credential", name)

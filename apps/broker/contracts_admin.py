@@ -272,7 +272,7 @@ class GetTenant(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerView:
-    """`actions` are those of the role; `full_access` and `grants` those of an access key."""
+    """`actions` are those of the role or of the `scopes`; `full_access` and `grants` those of an access key."""
 
     kind: str
     name: str
@@ -283,6 +283,7 @@ class CallerView:
     actions: tuple[str, ...] = ()
     full_access: bool = False
     grants: tuple[tuple[str, str], ...] = field(default=())
+    scopes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

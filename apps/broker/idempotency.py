@@ -170,7 +170,7 @@ def _remove(rows: list[AnsweredRequest]) -> int:
 def _prints(caller: Caller, names: Names) -> list[bytes]:
     prints = []
     if names.key is not None:
-        prints.append(_digest("rest-key", caller.kind.value, caller.name, names.key))
+        prints.append(_digest("rest-key", caller.kind.value, caller.name, caller.proof, caller.client_id, names.key))
     if names.signature is not None:
         prints.append(_digest("rest-sig", caller.name, names.signature))
     return prints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -490,3 +491,57 @@ def test_nothing_may_be_stored_on_the_way(api):
         assert answer.headers["cache-control"] == "no-store"
         assert {"Authorization", "Cookie"} <= set(answer.headers["vary"].split(", "))
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# --- access tokens of the portal --------------------------------------------------------------------------------
+
+
+def client_of(tenant, *scopes: str) -> tuple[str, str]:
+    made = must(Api.of(tenant).post("api-clients", {"name": "program", "scopes": list(scopes)}))
+    return made["client_id"], made["client_secret"]
+
+
+def with_token(tenant, *scopes: str) -> dict[str, str]:
+    """The header of a program that got a token for these scopes."""
+    client_id, secret = client_of(tenant, *scopes)
+    answer = Client().post(
+        f"/t/{tenant.slug}/oauth2/token",
+        "grant_type=client_credentials&scope=" + "+".join(scopes).replace(":", "%3A"),
+        content_type="application/x-www-form-urlencoded",
+        headers={"host": HOST, "authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()},
+    )
+    assert answer.status_code == 200, answer.content
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_a_token_may_what_its_scopes_say_and_no_more(acme):
+    header = with_token(acme, "agents:read")
+    program = Api()
+    assert program.get("agents", headers=header).status == 200
+    assert must(program.get("me", headers=header))["scopes"] == ["agents:read"]
+    refused = program.send("POST", "agents", {"name": "more"}, headers=header)
+    assert (refused.status, refused.kind) == (403, "not-allowed")
+    assert program.get("audit/events", headers=header).status == 403
+    assert agents_of(acme) == []
+
+
+def test_a_changed_token_is_none_and_the_session_beside_it_does_not_help(acme):
+    header = with_token(acme, "agents:read")
+    person = Api.as_person(acme)
+    refused = person.get("agents", headers={"Authorization": mutated(header["Authorization"])})
+    assert (refused.status, refused.kind) == (401, "unauthenticated")
+    assert len(operator_reasons(refused)) == 1
+
+
+def test_a_token_cannot_make_itself_a_key_or_a_person_that_may_more(acme):
+    header = with_token(acme, "keys:write", "members:write", "agents:read")
+    program = Api()
+    everything = {"grants": [{"action": "*", "resource": "*"}]}
+    read = {"grants": [{"action": "bedrock-agentcore:GetWorkloadIdentity", "resource": "*"}]}
+    for body in ({"full_access": True}, everything):
+        assert program.send("POST", "access-keys", body, headers=header).status == 403
+    assert program.send("POST", "access-keys", read, headers=header).status == 201
+    email = f"owner-{acme.slug}@example.org"
+    refused = program.send("POST", "members", {"email": email, "role": "tenant_owner"}, headers=header)
+    assert refused.status == 403
+    assert [r.reason for r in trail(acme, outcome="denied")] == ["grant_above_own"] * 3

@@ -36,6 +36,7 @@ class Theirs:
         must(theirs.post("oauth-providers", {"name": "their-provider", **github}))
         must(theirs.post("api-key-providers", {"name": "their-provider", "api_key": "k"}))
         key = must(theirs.post("access-keys", {"label": "x"}))["access_key_id"]
+        client = must(theirs.post("api-clients", {"name": "x", "scopes": ["agents:read"]}))["client_id"]
         self.member = make_person(self.tenant, "approver")
         with tenant_scope(self.tenant.id):
             connection = SAMPLES["connections.Connection"]()
@@ -47,6 +48,7 @@ class Theirs:
                 ("connections", "connection_id"): str(connection.id),
                 ("consent-sessions", "session_id"): str(SAMPLES["connections.ConsentSession"]().id),
                 ("access-keys", "access_key_id"): key,
+                ("api-clients", "client_id"): client,
                 ("trusted-issuers", "issuer_id"): str(SAMPLES["authn.TrustedIssuer"]().id),
                 ("members", "user_id"): str(self.member.id),
                 ("principals", "principal_id"): str(connection.principal_id),

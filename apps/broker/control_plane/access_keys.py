@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.agents import queries as agents
 from apps.authn import sigv4_keys
+from apps.authn.api_scopes import actions_of
 from apps.authn.caller import CallerKind
 from apps.authn.models import AccessKey, AccessKeyGrant
 from apps.broker import contracts as c
@@ -38,11 +39,19 @@ def _check(grants: tuple[tuple[str, str], ...]) -> None:
 
 def _require_holds(command: c.CreateAccessKey, work: Work) -> None:
     """Nobody gives what they do not hold, a wildcard counting for all it matches. Raises NotAllowed."""
-    if work.caller.kind is not CallerKind.PERSON:
+    caller = work.caller
+    if caller.kind is not CallerKind.PERSON and caller.scopes is None:
         return
-    role = facts.role_of(work.caller.row_id, work.caller.tenant_id) if work.caller.row_id else None
-    holds = GRANTABLE.get(role or "", frozenset())
     every = frozenset(PERMISSION.values())
+    holds = every
+    if caller.kind is CallerKind.PERSON:
+        role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
+        holds = GRANTABLE.get(role or "", frozenset())
+    if caller.scopes is not None:
+        # A token that may make keys must not make itself one that may more than the token.
+        holds &= {PERMISSION[action] for action in actions_of(caller.scopes) if action in PERMISSION}
+        if command.full_access:
+            raise NotAllowed("A token's scopes never cover everything.", reason="grant_above_own")
     asked = (
         every
         if command.full_access

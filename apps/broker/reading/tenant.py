@@ -7,6 +7,7 @@ from dataclasses import replace
 from django.db.models import Q
 
 from apps.audit.models import AuditRecord
+from apps.authn.api_scopes import actions_of
 from apps.authn.caller import CallerKind
 from apps.broker import contracts as c
 from apps.broker import cursors
@@ -63,14 +64,19 @@ def describe(command: DescribeCaller, work: Work) -> CallerView:
             proof=caller.proof,
             tenant=tenant.slug,
             account_id=tenant.account_id,
+            scopes=None if caller.scopes is None else tuple(sorted(caller.scopes)),
         )
+        of_token = None if caller.scopes is None else actions_of(caller.scopes)
         if caller.kind is CallerKind.ACCESS_KEY:
             key = facts.of_key(caller.row_id) if caller.row_id else None
             if key is None:
                 raise Unauthenticated(reason="access_key_gone")
             return replace(plain, full_access=key.full_access, grants=tuple(sorted(key.grants)))
+        if caller.kind is not CallerKind.PERSON:
+            return replace(plain, actions=tuple(sorted(of_token or ())))
         role = facts.role_of(caller.row_id, caller.tenant_id) if caller.row_id else None
-        return replace(plain, role=role, actions=tuple(sorted(ROLE_ACTIONS.get(role or "", frozenset()))))
+        may = ROLE_ACTIONS.get(role or "", frozenset())
+        return replace(plain, role=role, actions=tuple(sorted(may if of_token is None else may & of_token)))
 
 
 @handles(ListAuditEvents)

@@ -13,6 +13,7 @@ from apps.authn.raw_target import raw_request
 from apps.broker import api_gate, aws_gate
 from apps.broker.api_gate import Proven
 from apps.core import clock
+from apps.core.secret import Secret
 from apps.tenants.models import User
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -42,8 +43,14 @@ def signed(request: HttpRequest) -> Proven:
     return Proven(caller=found.caller, signature=sigv4.signature_fingerprint(found.parsed))
 
 
+def bearer(request: HttpRequest) -> Proven:
+    """An access token of the portal's own authorization server."""
+    token = request.META["HTTP_AUTHORIZATION"].partition(" ")[2]
+    return api_gate.bearer(Secret(token), request_id=request_id(request), source_ip=source_ip(request))
+
+
 # The first word of `Authorization`, in lower case, and who looks at the rest.
-SCHEMES: Mapping[str, Callable[[HttpRequest], Proven]] = {"aws4-hmac-sha256": signed}
+SCHEMES: Mapping[str, Callable[[HttpRequest], Proven]] = {"aws4-hmac-sha256": signed, "bearer": bearer}
 
 
 def prove(request: HttpRequest) -> Proven:

@@ -17,7 +17,7 @@ from apps.entrypoints.rest.problem_texts import TEXTS
 
 log = structlog.get_logger("portal.rest")
 MEDIA_TYPE = "application/problem+json"
-CHALLENGES = 'AWS4-HMAC-SHA256 realm="identity-portal"'
+CHALLENGES = 'AWS4-HMAC-SHA256 realm="identity-portal", Bearer realm="identity-portal"'
 _MAX_RETRY_AFTER_S = 3600.0
 
 

@@ -86,6 +86,9 @@ class Caller(serializers.Serializer):
     actions = serializers.ListField(child=serializers.CharField())
     full_access = serializers.BooleanField()
     grants = Grant(many=True)
+    scopes = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="Of the access token, if it is one."
+    )
 
 
 class Me(Endpoint):

@@ -5,7 +5,17 @@ from __future__ import annotations
 from django.urls import path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from apps.entrypoints.rest import access_keys, agents, connections, pages, people, providers, tenant, tokens
+from apps.entrypoints.rest import (
+    access_keys,
+    agents,
+    api_clients,
+    connections,
+    pages,
+    people,
+    providers,
+    tenant,
+    tokens,
+)
 
 
 class NameConverter(StringConverter):
@@ -43,6 +53,12 @@ endpoints = [
     path(V1 + "access-keys/<portal_name:access_key_id>", access_keys.OneAccessKey.as_view()),
     path(V1 + "access-keys/<portal_name:access_key_id>/disable", access_keys.DisableAccessKey.as_view()),
     path(V1 + "access-keys/<portal_name:access_key_id>/enable", access_keys.EnableKey.as_view()),
+    path(V1 + "api-clients", api_clients.ApiClients.as_view()),
+    path(V1 + "api-clients/<portal_name:client_id>", api_clients.OneApiClient.as_view()),
+    path(V1 + "api-clients/<portal_name:client_id>/rotate", api_clients.RotateClient.as_view()),
+    path(V1 + "api-clients/<portal_name:client_id>/disable", api_clients.DisableClient.as_view()),
+    path(V1 + "api-clients/<portal_name:client_id>/enable", api_clients.EnableClient.as_view()),
+    path(V1 + "signing-keys/rotate", api_clients.RotateKeys.as_view()),
     path(V1 + "trusted-issuers", people.Issuers.as_view()),
     path(V1 + "trusted-issuers/<uuid:issuer_id>", people.OneIssuer.as_view()),
     path(V1 + "members", people.Members.as_view()),
