@@ -448,6 +448,16 @@ def test_every_code_has_a_status_and_every_kind_a_page(client):
     assert client.get("/problems/none", headers={"host": HOST}).status_code == 404
 
 
+def test_the_reference_lists_every_kind_with_its_status():
+    from apps.entrypoints.rest import problems
+    from tests.architecture.test_docs import quoted
+    from tests.architecture.test_docs import rows as table
+
+    written = [(quoted(row[0])[0], int(row[1])) for row in table("docs/reference/rest-api.md", under="## Answers")[1:]]
+    kinds = {(kind.name, kind.status) for kind in (*problems.TABLE.values(), *problems.BY_REASON.values())}
+    assert set(written) == kinds
+
+
 def test_a_problem_leads_to_its_page_and_its_record(acme, api):
     refused = api.get("agents/nobody")
     assert refused.headers["content-type"] == "application/problem+json"
