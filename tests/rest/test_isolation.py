@@ -37,6 +37,7 @@ class Theirs:
         must(theirs.post("api-key-providers", {"name": "their-provider", "api_key": "k"}))
         key = must(theirs.post("access-keys", {"label": "x"}))["access_key_id"]
         client = must(theirs.post("api-clients", {"name": "x", "scopes": ["agents:read"]}))["client_id"]
+        gateway = must(theirs.post("agents/their-agent/gateway-keys", {}))["id"]
         self.member = make_person(self.tenant, "approver")
         with tenant_scope(self.tenant.id):
             connection = SAMPLES["connections.Connection"]()
@@ -49,6 +50,7 @@ class Theirs:
                 ("consent-sessions", "session_id"): str(SAMPLES["connections.ConsentSession"]().id),
                 ("access-keys", "access_key_id"): key,
                 ("api-clients", "client_id"): client,
+                ("gateway-keys", "gateway_key_id"): gateway,
                 ("trusted-issuers", "issuer_id"): str(SAMPLES["authn.TrustedIssuer"]().id),
                 ("members", "user_id"): str(self.member.id),
                 ("principals", "principal_id"): str(connection.principal_id),

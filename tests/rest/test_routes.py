@@ -12,6 +12,7 @@ from apps.broker.authorization_server import contracts as o
 from apps.broker.authorization_server.web_identity import IssueWebIdentityToken
 from apps.broker.control_plane.enter import EnterTenant
 from apps.broker.control_plane.tenants import RecordNewTenant
+from apps.broker.inbound.contracts import AuthorizeInvocation
 from apps.broker.run import _HANDLERS, run
 from apps.core.errors import Code, PortalError
 from apps.entrypoints.aws_wire.operations import SUPPORTED
@@ -30,6 +31,7 @@ ELSEWHERE = {
     EnterTenant: "platform staff choose a tenant in the console",
     RecordNewTenant: "the operator's command line",
     c.RefuseUnsupported: "refuses, on the wire, what the portal does not offer",
+    AuthorizeInvocation: "the gateway's own call, POST /api/v1/authorize",
     IssueWebIdentityToken: "the STS query protocol",
     o.TokenRequest: "the authorization server's own endpoint",
     o.IntrospectToken: "the authorization server's own endpoint",

@@ -6,9 +6,9 @@ from apps.agents import actions, queries
 from apps.agents.models import Agent
 from apps.authn.models import AccessKey
 from apps.broker import contracts as c
-from apps.broker.inbound import settings as authorizers
 from apps.broker import cursors, versions
 from apps.broker.contracts_admin import MarkAgentTrusted
+from apps.broker.inbound import settings as authorizers
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections.models import Connection, ConsentSession
