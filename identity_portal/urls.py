@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("console/", admin.site.urls),
     path("", include("apps.entrypoints.inbound.urls")),
+    path("", include("apps.entrypoints.rest.urls")),
     path("", include("apps.entrypoints.consent.urls")),
     path("", include("apps.entrypoints.oauth.urls")),
     path("", include("apps.entrypoints.ops.urls")),

@@ -75,7 +75,7 @@ _ALL = (
     _scope("bindings:write", "Change which agent may use which provider", "binding.set", "binding.delete"),
     _scope("connections:read", "See connections, never their tokens", "connection.list", "connection.read"),
     _scope("connections:write", "End connections", "connection.revoke"),
-    _scope("tokens:read", "Follow consent requests", "consent_session.read", "consent_session.list"),
+    _scope("tokens:read", "Follow consent requests", "consent.read"),
     _scope(
         "tokens:write",
         "Get workload tokens and credentials as an agent",
@@ -90,13 +90,20 @@ _ALL = (
         "Act for people by a user id, without proof of who they are",
         "workload_token.issue_for_user_id",
     ),
-    _scope("audit:read", "Read the audit trail", "audit.read", "audit.list"),
-    _scope("keys:read", "See access keys and API clients, never their secrets", "access_key.list", "api_client.list"),
+    _scope("audit:read", "Read the audit trail", "audit.read"),
+    _scope(
+        "keys:read",
+        "See access keys and API clients, never their secrets",
+        "access_key.list",
+        "access_key.read",
+        "api_client.list",
+    ),
     _scope(
         "keys:write",
         "Make and disable access keys and API clients",
         "access_key.create",
         "access_key.disable",
+        "access_key.enable",
         "access_key.delete",
         "api_client.create",
         "api_client.rotate",
@@ -104,8 +111,16 @@ _ALL = (
         "api_client.enable",
         "api_client.delete",
     ),
-    _scope("members:read", "See who belongs to the tenant", "member.list"),
-    _scope("members:write", "Add and remove people of the tenant", "member.add", "member.remove", "principal.link"),
+    _scope("members:read", "See who belongs to the tenant", "member.list", "principal.list"),
+    _scope(
+        "members:write",
+        "Add and remove people of the tenant",
+        "member.add",
+        "member.remove",
+        "principal.link",
+        "principal.suspend",
+        "principal.resume",
+    ),
 )
 
 SCOPES: Mapping[str, ApiScope] = MappingProxyType({scope.name: scope for scope in _ALL})

@@ -110,9 +110,15 @@ class WorkloadToken(TenantOwned):
 
 
 class AnsweredRequest(TenantOwned):
-    """The answer to a signed, mutating call, kept 10 minutes so that a client's retry has no second effect."""
+    """The answer to a mutating call, kept so that a client's retry has no second effect.
+
+    Signed calls of the AWS wire: 10 minutes, by signature and invocation id. Calls of the REST API: 24 hours, by
+    `Idempotency-Key`; `request_digest` is then the SHA-256 of what was asked, and the answer is sealed in the vault
+    (column `answer`), because it may hold a secret that is shown once.
+    """
 
     fingerprint = models.BinaryField()
+    request_digest = models.BinaryField(null=True, editable=False)
     status = models.PositiveSmallIntegerField(null=True, help_text="empty while the first call is still running")
     body = models.BinaryField(default=bytes)
     error = models.CharField(max_length=80, blank=True)

@@ -77,6 +77,16 @@ class Counters:
         if over:
             raise RateLimited(kind, first=first)
 
+    def left(self, kind: str, name: str) -> tuple[int, int] | None:
+        """The limit and how much of it is left in this second, as far as this process knows. None: no limit."""
+        limit = self.limits.get(kind)
+        if limit is None:
+            return None
+        key = (kind, name)
+        with self._lock:
+            used = self._mine.get(key, 0) + self._others.get(key, 0) if self._second == int(time.time()) else 0
+        return limit, max(0, limit - used)
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="rate-sync", daemon=True)
         self._thread.start()

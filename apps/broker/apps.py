@@ -43,3 +43,6 @@ class BrokerConfig(AppConfig):
         )
         from apps.broker.data_plane import api_key, complete, oauth_token, workload_token  # noqa: F401
         from apps.broker.inbound import admission, gateway_keys, runtimes  # noqa: F401
+        from apps.broker.reading import access_keys as _keys  # noqa: F401
+        from apps.broker.reading import connections, consent_sessions, tenant  # noqa: F401
+        from apps.broker.reading import people as _people  # noqa: F401

@@ -33,6 +33,22 @@ class AgentView:
     created_at: datetime
     updated_at: datetime
     status: str
+    description: str = ""
+    owner: str | None = None  # e-mail of a member, for people
+    native: bool = False
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentProfile:
+    """What people say about an agent. `owner` is a member's e-mail, empty for nobody; None leaves a part as it is.
+
+    `native`: it runs on the person's own machine, so any loopback port may return.
+    """
+
+    description: str | None = None
+    owner: str | None = None
+    native: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,7 @@ class CreateAgent(Command):
     name: str
     return_urls: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    profile: AgentProfile = field(default_factory=AgentProfile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +68,13 @@ class GetAgent(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAgent(Command):
-    """Replaces the whole list of return URLs; None leaves it as it is."""
+    """Replaces the whole list of return URLs; None leaves it as it is. `expect` is the version it was read in."""
 
     action = "agent.update"
     name: str
     return_urls: tuple[str, ...] | None
+    profile: AgentProfile = field(default_factory=AgentProfile)
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +170,13 @@ class GetOAuthProvider(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOAuthProvider(Command):
-    """Replaces the whole configuration."""
+    """Replaces the whole configuration, but for the token exchange's part if `keep_exchange`."""
 
     action = "oauth_provider.update"
     name: str
     settings: OAuthSettings
+    keep_exchange: bool = False
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +221,7 @@ class UpdateApiKeyProvider(Command):
     action = "api_key_provider.update"
     name: str
     api_key: Secret | None
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,8 +346,11 @@ class TokenReleased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentNeeded:
+    """`session_id` names the session without opening it: it may stand in addresses and logs."""
+
     authorization_url: str
     session_uri: str
+    session_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -671,3 +696,4 @@ class UpdateTenant(Command):
     workload_token_life_s: int | None = None
     consent_session_life_s: int | None = None
     stale_issuer_keys_s: int | None = None
+    expect: str | None = None

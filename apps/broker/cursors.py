@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,9 +42,28 @@ def paged(
     limit: int,
     fetch: Callable[[str, int], Sequence[Any]],
     show: Callable[[Any], Any],
+    place: Callable[[Any], str] = lambda row: str(row.name),
 ) -> Page:
-    """One page of a list in order of name. `fetch(after, limit)` gives one row more than asked where there is more."""
+    """One page of a list. `fetch(after, limit)` gives one row more than asked where there is more; `place` is what a
+    row stands after in the list's order, by default its name."""
     rows = fetch(read(tenant_id, kind, cursor) if cursor else "", limit)
     shown = rows[:limit]
-    more = write(tenant_id, kind, shown[-1].name) if len(rows) > limit else None
+    more = write(tenant_id, kind, place(shown[-1])) if len(rows) > limit else None
     return Page(items=tuple(show(row) for row in shown), cursor=more)
+
+
+def kind_of(name: str, **filters: Any) -> str:
+    """The kind of a filtered list: a cursor continues only the question it was given for."""
+    asked = json.dumps({key: str(value) for key, value in sorted(filters.items()) if value is not None})
+    return f"{name}:{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+
+
+def place_in_time(at: datetime, row_id: UUID) -> str:
+    """A row's place in a list that runs backwards in time."""
+    return f"{at.isoformat()}|{row_id}"
+
+
+def moment_of(place: str) -> tuple[datetime, UUID]:
+    """What `place_in_time` wrote. It came out of an authenticated cursor, so it has that form."""
+    at, _, row_id = place.partition("|")
+    return datetime.fromisoformat(at), UUID(row_id)

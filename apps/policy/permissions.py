@@ -45,6 +45,8 @@ PERMISSION: dict[str, str] = {
     "credential.fetch_api_key": "GetResourceApiKey",
     "consent.complete": "CompleteResourceTokenAuth",
     "web_identity_token.issue": "GetWebIdentityToken",
+    # Asking how a consent stands is a part of getting its token.
+    "consent.read": "GetResourceOauth2Token",
 }
 
 _READ = {
@@ -63,6 +65,17 @@ _READ = {
     "binding.list",
     "binding.survey",
     "policy.explain",
+    # What the console shows everybody with an operating role.
+    "connection.list",
+    "connection.read",
+    "consent.read",
+    "access_key.list",
+    "access_key.read",
+    "issuer.list",
+    "member.list",
+    "principal.list",
+    "audit.read",
+    "tenant.read",
 }
 _DEVELOP = _READ | {"agent.create", "agent.update"}
 _ADMIN = {
@@ -76,6 +89,7 @@ _ADMIN = {
     "agent.delete",
     "agent.suspend",
     "agent.resume",
+    "agent.trust",
     "oauth_provider.create",
     "oauth_provider.update",
     "oauth_provider.delete",
@@ -89,6 +103,7 @@ _ADMIN = {
     "tags.delete",
     "access_key.create",
     "access_key.disable",
+    "access_key.enable",
     "access_key.delete",
     "api_client.create",
     "api_client.rotate",
@@ -102,6 +117,8 @@ _ADMIN = {
     "member.add",
     "member.remove",
     "principal.link",
+    "principal.suspend",
+    "principal.resume",
 } | _DEVELOP
 _OWNER = _ADMIN | {"tenant.update", "signing_key.rotate"}
 

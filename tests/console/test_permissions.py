@@ -21,19 +21,25 @@ WHO = {
 }
 # page:               may see   may add  may change  may delete   actions
 TABLE = {
-    "agents.Agent": ("POADSV", "POAD", "POAD", "POA", {"suspend": "POA", "resume": "POA"}),
     "agents.AgentRuntime": ("POADSV", "", "", "", {}),
     "agents.Authorizer": ("POADSV", "", "", "", {}),
     "agents.AuthorizerIssuer": ("POADSV", "", "", "", {}),
     "agents.GatewayKey": ("POADSV", "", "", "POA", {}),
+    "agents.Agent": (
+        "POADSV",
+        "POAD",
+        "POAD",
+        "POA",
+        {"suspend": "POA", "resume": "POA", "trust": "POA", "distrust": "POA"},
+    ),
     "providers.Provider": ("POADSV", "POA", "POA", "POA", {"suspend": "POA", "resume": "POA"}),
     "connections.Connection": ("POADSV", "", "", "", {"revoke": "POA"}),
     "connections.ConsentSession": ("POADSV", "", "", "", {}),
-    "connections.Principal": ("POADSV", "", "", "", {}),
+    "connections.Principal": ("POADSV", "", "", "", {"suspend": "POA", "resume": "POA"}),
     "connections.PrincipalLink": ("POADSV", "POA", "", "", {}),
     "policy.Binding": ("POADSV", "POA", "POA", "POA", {}),
     "policy.BindingPrincipal": ("POADSV", "", "", "", {}),
-    "authn.AccessKey": ("POADSV", "POA", "", "POA", {"disable": "POA"}),
+    "authn.AccessKey": ("POADSV", "POA", "", "POA", {"disable": "POA", "enable": "POA"}),
     "authn.AccessKeyGrant": ("POADSV", "", "", "", {}),
     "authn.TrustedIssuer": ("POADSV", "POA", "POA", "POA", {}),
     "authn.WorkloadToken": ("POADSV", "", "", "", {}),

@@ -109,7 +109,9 @@ def open_for(
         work.also("consent.open", session=str(opened.session.id), scopes=sorted(asked), forced=command.force)
         work.note(session=str(opened.session.id), consent_needed=True)
     ticket = opened.ticket.reveal()
-    return c.ConsentNeeded(authorization_url=url_of(ticket), session_uri=sessions.uri_of(ticket))
+    return c.ConsentNeeded(
+        authorization_url=url_of(ticket), session_uri=sessions.uri_of(ticket), session_id=opened.session.id
+    )
 
 
 def host_of(url: str) -> str:

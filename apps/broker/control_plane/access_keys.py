@@ -7,6 +7,7 @@ from apps.authn import sigv4_keys
 from apps.authn.caller import CallerKind
 from apps.authn.models import AccessKey, AccessKeyGrant
 from apps.broker import contracts as c
+from apps.broker.contracts_admin import EnableAccessKey
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.core import names
@@ -32,6 +33,9 @@ def _require_holds(wanted: tuple[Grant, ...], work: Work) -> None:
     matches. Raises NotAllowed."""
     if work.caller.kind is CallerKind.SYSTEM:
         return
+    if work.caller.scopes is not None and EVERYTHING in wanted:
+        # A token that may make keys must not make itself one that may more than any token.
+        raise NotAllowed("A token's scopes never cover everything.", reason="grant_above_own")
     held = facts.held_by(work.caller)
     missing = frozenset[str]().union(*(not_held(grant, held) for grant in wanted))
     if missing:
@@ -78,6 +82,20 @@ def disable(command: c.DisableAccessKey, work: Work) -> None:
         key = _find(command.access_key_id)
         work.note(access_key_id=key.key_id)
         key.status = AccessKey.Status.DISABLED
+        key.save(update_fields=["status"])
+
+
+@handles(EnableAccessKey)
+def enable(command: EnableAccessKey, work: Work) -> None:
+    with work.change():
+        work.require(names.VAULT)
+        key = _find(command.access_key_id)
+        # Whoever may not make such a key may not bring it back either.
+        held = facts.of_key(key.id)
+        assert held is not None
+        _require_holds((EVERYTHING,) if held.full_access else held.grants, work)
+        work.note(access_key_id=key.key_id)
+        key.status = AccessKey.Status.ACTIVE
         key.save(update_fields=["status"])
 
 

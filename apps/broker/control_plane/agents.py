@@ -6,12 +6,15 @@ from apps.agents import actions, queries
 from apps.agents.models import Agent
 from apps.authn.models import AccessKey
 from apps.broker import contracts as c
-from apps.broker import cursors
+from apps.broker import cursors, versions
+from apps.broker.contracts_admin import MarkAgentTrusted
 from apps.broker.inbound import settings as authorizers
 from apps.broker.run import handles
 from apps.broker.work import Work
 from apps.connections.models import Connection, ConsentSession
 from apps.core import names
+from apps.core.errors import Invalid
+from apps.tenants.models import User
 from apps.vault import storing
 
 
@@ -24,7 +27,40 @@ def _view(agent: Agent, work: Work) -> c.AgentView:
         created_at=agent.created_at,
         updated_at=agent.updated_at,
         status=agent.status,
+        description=agent.description,
+        owner=agent.owner.email if agent.owner is not None else None,
+        native=agent.native,
+        trusted=agent.trusted,
     )
+
+
+def _apply(profile: c.AgentProfile, agent: Agent, work: Work) -> None:
+    """Set what the profile says, and note what was there before. Raises Invalid for an owner who is no member."""
+    said: dict[str, object] = {
+        name: value
+        for name in ("description", "native")
+        if (value := getattr(profile, name)) is not None and value != getattr(agent, name)
+    }
+    before = {name: getattr(agent, name) for name in said}
+    if profile.owner is not None:
+        said["owner"] = _member(profile.owner, work) if profile.owner else None
+        before["owner"] = str(agent.owner_id) if agent.owner_id else None
+    if not said:
+        return
+    for name, value in said.items():
+        setattr(agent, name, value)
+    agent.save(update_fields=[*said, "updated_at"])
+    shown = {**said, **({"owner": str(agent.owner_id) if agent.owner_id else None} if "owner" in said else {})}
+    work.note(profile_before=before, profile_after=shown)
+
+
+def _member(email: str, work: Work) -> User:
+    user: User | None = User.objects.filter(
+        email=email.strip().lower(), memberships__tenant_id=work.caller.tenant_id
+    ).first()
+    if user is None:
+        raise Invalid.field("owner", "There is no member of this tenant with this e-mail.", reason="owner_not_member")
+    return user
 
 
 @handles(c.CreateAgent)
@@ -33,6 +69,7 @@ def create(command: c.CreateAgent, work: Work) -> c.AgentView:
         work.require(names.DIRECTORY, names.agent(command.name))
         agent = actions.create(name=command.name, return_urls=command.return_urls, tags=command.tags)
         work.note(agent=agent, return_urls=list(command.return_urls))
+        _apply(command.profile, agent, work)
         return _view(agent, work)
 
 
@@ -50,10 +87,23 @@ def update(command: c.UpdateAgent, work: Work) -> c.AgentView:
     with work.change():
         work.require(names.DIRECTORY, names.agent(command.name))
         agent = queries.by_name(command.name, lock=True)
+        versions.require(agent, command.expect)
         if command.return_urls is not None:
             work.note(before=list(agent.return_urls), after=list(command.return_urls))
             actions.set_return_urls(agent, command.return_urls)
+        _apply(command.profile, agent, work)
         work.note(agent=agent)
+        return _view(agent, work)
+
+
+@handles(MarkAgentTrusted)
+def trust(command: MarkAgentTrusted, work: Work) -> c.AgentView:
+    with work.change():
+        work.require(names.agent(command.name))
+        agent = queries.by_name(command.name, lock=True)
+        work.note(agent=agent, before=agent.trusted, after=command.trusted)
+        agent.trusted = command.trusted
+        agent.save(update_fields=["trusted", "updated_at"])
         return _view(agent, work)
 
 

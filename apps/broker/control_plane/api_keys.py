@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.broker import contracts as c
-from apps.broker import cursors
+from apps.broker import cursors, versions
 from apps.broker.control_plane import provider_secrets
 from apps.broker.run import handles
 from apps.broker.work import Work
@@ -60,6 +60,7 @@ def update(command: c.UpdateApiKeyProvider, work: Work) -> c.ApiKeyProviderView:
     with work.change():
         work.require(names.VAULT, names.api_key_provider(command.name))
         row = queries.by_name(_KIND, command.name, lock=True)
+        versions.require(row, command.expect)
         if command.api_key is not None:
             provider_secrets.keep(row, _checked(command.api_key))
         row.save(update_fields=["updated_at"])

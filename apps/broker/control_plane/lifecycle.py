@@ -15,7 +15,7 @@ from apps.providers.models import Provider
 from apps.vault import storing
 
 
-def _why(text: str) -> str:
+def checked_why(text: str) -> str:
     if not text.strip():
         raise Invalid.field("why", "Say why: it goes to the audit trail.", reason="reason_missing")
     return text.strip()[:500]
@@ -26,7 +26,7 @@ def suspend_agent(command: c.SuspendAgent, work: Work) -> None:
     with work.change():
         work.require(names.agent(command.name))
         agent = agents.by_name(command.name, lock=True)
-        work.note(agent=agent, why=_why(command.why))
+        work.note(agent=agent, why=checked_why(command.why))
         agent_actions.suspend(agent)
 
 
@@ -52,7 +52,7 @@ def _provider(command: c.SuspendProvider | c.ResumeProvider, work: Work) -> Prov
 def suspend_provider(command: c.SuspendProvider, work: Work) -> None:
     with work.change():
         row = _provider(command, work)
-        work.note(why=_why(command.why))
+        work.note(why=checked_why(command.why))
         row.status = Provider.Status.SUSPENDED
         row.save(update_fields=["status", "updated_at"])
 
@@ -79,7 +79,7 @@ def revoke(command: c.RevokeConnection, work: Work) -> None:
         if row is None:
             raise NotFound("There is no such connection.", reason="connection_not_found")
         work.note(agent=row.agent, principal=row.principal, provider=row.provider, connection_id=row.id)
-        work.note(why=_why(command.why))
+        work.note(why=checked_why(command.why))
         row.status, row.status_reason = Connection.Status.REVOKED, "revoked"
         # A renewal under way must not bring it back.
         row.generation += 1

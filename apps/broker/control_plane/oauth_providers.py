@@ -8,12 +8,13 @@ authorization server they are for).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 
 from apps.broker import contracts as c
-from apps.broker import cursors
+from apps.broker import cursors, versions
 from apps.broker.control_plane import provider_secrets
 from apps.broker.control_plane.agents import forget_secrets_of
 from apps.broker.control_plane.provider_settings import Resolved, resolve
@@ -97,10 +98,14 @@ def update(command: c.UpdateOAuthProvider, work: Work) -> c.OAuthProviderView:
     work.note(provider_name=command.name, vendor=command.settings.vendor)
     with work.look():
         work.require(names.VAULT, names.oauth_provider(command.name))
-        queries.by_name(_KIND, command.name)
-    resolved = resolve(command.settings, for_tenant=work.caller.tenant_id)
+        stored = queries.by_name(_KIND, command.name)
+    wanted = command.settings
+    if command.keep_exchange:
+        wanted = replace(wanted, on_behalf_of=stored.config.get("on_behalf_of"))
+    resolved = resolve(wanted, for_tenant=work.caller.tenant_id)
     with work.change():
         row = queries.by_name(_KIND, command.name, lock=True)
+        versions.require(row, command.expect)
         moved = _moved(row, command.settings, resolved)
         if moved and not command.settings.client_secret:
             raise Invalid.field(

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
+from apps.authn.api_scopes import actions_of
 from apps.authn.caller import CallerKind
 from apps.broker import contracts as c
 from apps.broker.run import handles
@@ -49,6 +50,8 @@ def _locked_members(work: Work) -> list[Membership]:
 def _require_not_above(role: str, work: Work) -> None:
     """Nobody gives, changes or takes a role above their own. Raises NotAllowed."""
     caller = work.caller
+    if caller.scopes is not None and not ROLE_ACTIONS[role] <= actions_of(caller.scopes):
+        raise NotAllowed("This role may do more than the token's scopes.", reason="grant_above_own")
     if caller.kind is not CallerKind.PERSON or caller.row_id is None:
         return
     own = facts.role_of(caller.row_id, caller.tenant_id) or ""

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 
 from apps.authn.caller import Caller, CallerKind
 from apps.broker import contracts as c
+from apps.broker import versions
 from apps.broker.run import handles, run
 from apps.broker.upkeep import housekeeping
 from apps.broker.work import Work
@@ -125,6 +126,7 @@ def update(command: c.UpdateTenant, work: Work) -> None:
     with work.change():
         work.require(names.VAULT)
         tenant = Tenant.objects.select_for_update().get(id=work.caller.tenant_id)
+        versions.require(tenant, command.expect)
         work.note(before={f: getattr(tenant, f) for f in wanted}, after=wanted)
         for field, value in wanted.items():
             setattr(tenant, field, value)

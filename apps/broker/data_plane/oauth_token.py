@@ -233,7 +233,7 @@ def _answer_poll(session: ConsentSession, command: c.FetchOAuthToken, work: Work
     if session.status in ConsentSession.LIVE:
         with work.change():
             work.note(session=str(session.id), poll=True)
-        return c.ConsentNeeded(authorization_url=opening.url_of(ticket), session_uri=uri)
+        return c.ConsentNeeded(authorization_url=opening.url_of(ticket), session_uri=uri, session_id=session.id)
     if session.status == ConsentSession.Status.COMPLETED:
         problem = "used"
     else:

@@ -9,7 +9,6 @@ import structlog
 from django.db.models import Exists, OuterRef
 
 from apps.authn.models import (
-    AnsweredRequest,
     OAuthAccessToken,
     OAuthAssertion,
     OAuthGrant,
@@ -17,6 +16,7 @@ from apps.authn.models import (
     WorkloadToken,
 )
 from apps.authn.oauth.server import REFRESH_TOKEN_LIFE_S
+from apps.broker import idempotency
 from apps.connections import sessions
 from apps.connections.models import ConsentSession
 from apps.core import clock
@@ -48,8 +48,7 @@ def clean(tenant_id: UUID) -> dict[str, int]:
     with tenant_scope(tenant_id):
         ids = list(WorkloadToken.objects.filter(expires_at__lt=now).values_list("id", flat=True)[:_BATCH])
         removed["tokens"] = WorkloadToken.objects.filter(id__in=ids).delete()[0]
-        old = now - timedelta(minutes=15)
-        removed["answers"] = AnsweredRequest.objects.filter(created_at__lt=old).delete()[0]
+        removed["answers"] = idempotency.forget_old(now)
         for session in ConsentSession.objects.filter(status__in=ConsentSession.LIVE, expires_at__lt=now)[:500]:
             sessions.end(session, ConsentSession.Status.EXPIRED, "expired")
         gone = ConsentSession.objects.filter(updated_at__lt=now - _KEEP_SESSIONS).exclude(

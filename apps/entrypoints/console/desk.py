@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from apps.authn.caller import Caller
+from apps.authn.session_tenant import PLATFORM_ADMIN as PLATFORM_ADMIN
 from apps.policy.permissions import ROLE_ACTIONS
 from apps.tenants.models import Tenant
-
-PLATFORM_ADMIN = "platform_admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

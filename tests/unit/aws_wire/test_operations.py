@@ -150,7 +150,9 @@ OUTCOMES: list[tuple[str, Any]] = [
     (
         "GetResourceOauth2Token",
         c.ConsentNeeded(
-            authorization_url="https://portal.example/connect/x", session_uri="urn:ietf:params:oauth:request_uri:x"
+            authorization_url="https://portal.example/connect/x",
+            session_uri="urn:ietf:params:oauth:request_uri:x",
+            session_id=UUID(int=1),
         ),
     ),
     ("GetResourceOauth2Token", c.ConsentFailed(session_uri="urn:ietf:params:oauth:request_uri:x")),

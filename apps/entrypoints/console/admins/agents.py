@@ -20,13 +20,22 @@ from unfold.enums import ActionVariant
 from apps.agents.models import Agent
 from apps.authn.models import WorkloadToken
 from apps.broker import contracts as c
+from apps.broker.contracts_admin import MarkAgentTrusted
 from apps.connections.models import Connection
 from apps.core import clock, names
 from apps.entrypoints.console import cells
 from apps.entrypoints.console.base import ConsoleAdmin
 from apps.entrypoints.console.dialogs import dialog
 from apps.entrypoints.console.filters import one_of
-from apps.entrypoints.console.forms import CommandForm, LinesField, OptionalReasonForm, ReasonForm, text
+from apps.entrypoints.console.forms import (
+    CommandForm,
+    DialogForm,
+    LinesField,
+    OptionalReasonForm,
+    ReasonForm,
+    switch,
+    text,
+)
 
 _URLS_HELP = _(
     "One per line: where people may be sent back to after giving consent. Compared character by character. "
@@ -65,14 +74,32 @@ class AddAgentForm(CommandForm):
 
 
 class ChangeAgentForm(CommandForm):
+    description = text(label=_("Description"), max_length=2000, required=False, help_text=_("What it does."))
+    owner = text(
+        label=_("Owner"),
+        max_length=254,
+        required=False,
+        help_text=_("E-mail of a member of this tenant, or empty."),
+    )
+    native = switch(
+        label=_("Native application"), help_text=_("Runs on the person's own machine: any loopback port may return.")
+    )
     return_urls = LinesField(label=_("Return URLs"), required=False, help_text=_URLS_HELP)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["return_urls"] = self.instance.return_urls
+        agent = self.instance
+        self.initial.update(
+            description=agent.description,
+            owner=agent.owner.email if agent.owner is not None else "",
+            native=agent.native,
+            return_urls=agent.return_urls,
+        )
 
     def command(self) -> c.UpdateAgent:
-        return c.UpdateAgent(name=self.instance.name, return_urls=self.cleaned_data["return_urls"])
+        data = self.cleaned_data
+        profile = c.AgentProfile(description=data["description"], owner=data["owner"], native=data["native"])
+        return c.UpdateAgent(name=self.instance.name, return_urls=data["return_urls"], profile=profile)
 
 
 class SuspendAgentForm(ReasonForm):
@@ -109,7 +136,7 @@ class AgentAdmin(ConsoleAdmin):
     list_filter = (one_of("status", _("status"), Agent.Status.choices),)
     search_fields = ("name__icontains",)
     search_help_text = _("Name")
-    actions_detail = ("suspend", "resume")
+    actions_detail = ("suspend", "resume", "trust", "distrust")
 
     add_fieldsets = ((None, {"fields": ("name", "return_urls", "tags")}),)
     _facts = ("name", "arn", "state", "description", "owner", "marks", "tag_list", "made", "changed")
@@ -118,7 +145,8 @@ class AgentAdmin(ConsoleAdmin):
         (_("Elsewhere"), {"fields": ("elsewhere",)}),
     )
     change_fieldsets = (
-        (None, {"fields": _facts}),
+        (None, {"fields": ("name", "arn", "state", "marks", "tag_list", "made", "changed")}),
+        (_("Profile"), {"fields": ("description", "owner", "native")}),
         (_("Return URLs"), {"fields": ("return_urls",)}),
         (_("Elsewhere"), {"fields": ("elsewhere",)}),
         (_("Code"), {"fields": ("code",)}),
@@ -211,6 +239,38 @@ class AgentAdmin(ConsoleAdmin):
     )
     def resume(self, request: HttpRequest, agent: Agent, form: forms.Form) -> c.ResumeAgent:
         return c.ResumeAgent(name=agent.name, why=form.cleaned_data["why"])
+
+    @dialog(
+        right="agent.trust",
+        applies=lambda agent: not agent.trusted,
+        label=_("Trust"),
+        title=_("Trust this agent?"),
+        description=_("A consent the same person gave before, for the same provider and scopes, may be skipped."),
+        submit=_("Trust"),
+        done=_("The agent is trusted."),
+        form=DialogForm,
+        icon="verified",
+        variant=ActionVariant.WARNING,
+        testid="agent-trust",
+    )
+    def trust(self, request: HttpRequest, agent: Agent, form: forms.Form) -> MarkAgentTrusted:
+        return MarkAgentTrusted(name=agent.name, trusted=True)
+
+    @dialog(
+        right="agent.trust",
+        applies=lambda agent: agent.trusted,
+        label=_("Trust no longer"),
+        title=_("Trust this agent no longer?"),
+        description=_("The consent page is shown each time again."),
+        submit=_("Trust no longer"),
+        done=_("The agent is not trusted any more."),
+        form=DialogForm,
+        icon="gpp_maybe",
+        variant=ActionVariant.DEFAULT,
+        testid="agent-distrust",
+    )
+    def distrust(self, request: HttpRequest, agent: Agent, form: forms.Form) -> MarkAgentTrusted:
+        return MarkAgentTrusted(name=agent.name, trusted=False)
 
     def removal(self, request: HttpRequest, target: Agent) -> c.DeleteAgent:
         return c.DeleteAgent(name=target.name)

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from apps.agents.models import Agent
 from apps.authn.models import AccessKey, AccessKeyGrant, AnsweredRequest, WorkloadToken
 from apps.broker import contracts as c
+from apps.broker.contracts_admin import EnableAccessKey
 from apps.core import clock
 from apps.entrypoints.console import cells, shown_once
 from apps.entrypoints.console.base import ConsoleAdmin
@@ -104,7 +105,7 @@ class AccessKeyAdmin(ConsoleAdmin):
     )
     search_fields = ("key_id__exact", "label__icontains")
     search_help_text = _("Key id, or part of the label")
-    actions_detail = ("disable",)
+    actions_detail = ("disable", "enable")
 
     add_fieldsets = (
         (None, {"fields": ("label", "life", "agent")}),
@@ -162,7 +163,7 @@ class AccessKeyAdmin(ConsoleAdmin):
         applies=lambda key: key.status == AccessKey.Status.ACTIVE,
         label=_("Disable"),
         title=_("Disable this access key?"),
-        description=_("Calls signed with it are refused from the next one on. It cannot be enabled again."),
+        description=_("Calls signed with it are refused from the next one on. It can be enabled again."),
         submit=_("Disable"),
         done=_("The access key is disabled."),
         form=DialogForm,
@@ -172,6 +173,22 @@ class AccessKeyAdmin(ConsoleAdmin):
     )
     def disable(self, request: HttpRequest, key: AccessKey, form: forms.Form) -> c.DisableAccessKey:
         return c.DisableAccessKey(access_key_id=key.key_id)
+
+    @dialog(
+        right="access_key.enable",
+        applies=lambda key: key.status == AccessKey.Status.DISABLED,
+        label=_("Enable"),
+        title=_("Enable this access key?"),
+        description=_("Calls signed with it are accepted again, with the permissions it had."),
+        submit=_("Enable"),
+        done=_("The access key is enabled."),
+        form=DialogForm,
+        icon="key",
+        variant=ActionVariant.SUCCESS,
+        testid="key-enable",
+    )
+    def enable(self, request: HttpRequest, key: AccessKey, form: forms.Form) -> EnableAccessKey:
+        return EnableAccessKey(access_key_id=key.key_id)
 
     def removal(self, request: HttpRequest, target: AccessKey) -> c.DeleteAccessKey:
         return c.DeleteAccessKey(access_key_id=target.key_id)
@@ -241,7 +258,7 @@ class WorkloadTokenAdmin(ConsoleAdmin):
 class AnsweredRequestAdmin(ConsoleAdmin):
     see = "vault.read"
     keyset = ("-created_at", "-id")
-    first_words = _("Answers to signed changes are kept for 10 minutes, so that a client's retry has no second effect.")
+    first_words = _("Answers to changes are kept for a while, so that a client's retry has no second effect.")
     list_display = ("id", "status", "error", "made")
     list_filter = ()
     show_fieldsets = ((None, {"fields": ("id", "status", "error", "made")}),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -12,13 +13,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
+from unfold.enums import ActionVariant
 
 from apps.broker import contracts as c
+from apps.broker.contracts_admin import ResumePrincipal, SuspendPrincipal
 from apps.connections.models import Principal, PrincipalLink
 from apps.entrypoints.console import cells
 from apps.entrypoints.console.base import ConsoleAdmin
+from apps.entrypoints.console.dialogs import dialog
 from apps.entrypoints.console.filters import one_of
-from apps.entrypoints.console.forms import CommandForm, choice, text
+from apps.entrypoints.console.forms import CommandForm, OptionalReasonForm, ReasonForm, choice, text
 
 _KINDS = (("uid", _("A user id, as the application names it")), ("jwt", _("The subject of a token")))
 
@@ -34,6 +38,7 @@ class PrincipalAdmin(ConsoleAdmin):
     list_filter = (one_of("kind", _("kind"), Principal.Kind.choices),)
     search_fields = ("subject__exact", "pseudonym__exact")
     search_help_text = _("User id, subject or pseudonym, exactly")
+    actions_detail = ("suspend", "resume")
     show_fieldsets = (
         (None, {"fields": ("subject", "kind", "issuer", "state", "made")}),
         (_("Elsewhere"), {"fields": ("account", "pseudonym", "elsewhere")}),
@@ -59,6 +64,38 @@ class PrincipalAdmin(ConsoleAdmin):
     @display(description=_("first seen"))
     def made(self, obj: Principal) -> SafeString:
         return cells.when(obj.created_at)
+
+    @dialog(
+        right="principal.suspend",
+        applies=lambda principal: principal.status == "active",
+        label=_("Suspend"),
+        title=_("Suspend this principal?"),
+        description=_("No agent acts for them from the next call on, and their workload tokens end."),
+        submit=_("Suspend"),
+        done=_("The principal is suspended."),
+        form=ReasonForm,
+        icon="pause_circle",
+        variant=ActionVariant.DANGER,
+        testid="principal-suspend",
+    )
+    def suspend(self, request: HttpRequest, principal: Principal, form: forms.Form) -> SuspendPrincipal:
+        return SuspendPrincipal(principal_id=principal.id, why=form.cleaned_data["why"])
+
+    @dialog(
+        right="principal.resume",
+        applies=lambda principal: principal.status == "suspended",
+        label=_("Resume"),
+        title=_("Let agents act for this principal again?"),
+        description=_("Workload tokens from before stay ended."),
+        submit=_("Resume"),
+        done=_("Agents may act for them again."),
+        form=OptionalReasonForm,
+        icon="play_circle",
+        variant=ActionVariant.SUCCESS,
+        testid="principal-resume",
+    )
+    def resume(self, request: HttpRequest, principal: Principal, form: forms.Form) -> ResumePrincipal:
+        return ResumePrincipal(principal_id=principal.id, why=form.cleaned_data["why"])
 
 
 class AddLinkForm(CommandForm):

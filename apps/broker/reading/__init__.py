@@ -1,0 +1,1 @@
+"""Queries of administration: each proves the right, reads, and leaves its record."""
