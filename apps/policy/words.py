@@ -28,6 +28,10 @@ RULES: dict[str, tuple[str, str]] = {
     "client.agent": ("The API client may serve this agent.", "The API client belongs to another agent."),
     "token.scopes": ("The access token allows this.", "The access token does not allow this."),
     "role.action": ("The role may do this.", "The role may not do this."),
+    "gateway_key.invocation": (
+        "The gateway's key may ask about this agent.",
+        "The gateway's key may not ask about this agent.",
+    ),
     "system.action": ("The portal does this itself.", "The portal does not do this by itself."),
     "provider.exists": ("There is such a provider.", "There is no such provider."),
     "provider.active": ("The provider is active.", "The provider is suspended."),

@@ -38,7 +38,10 @@ def test_every_answer_is_one_the_operation_models(operation: str, code: Code) ->
     if code is Code.UNAUTHENTICATED:
         assert (wire.name, wire.status) == ("UnauthorizedException", 401), "everywhere the same"
     else:
-        assert wire.name in spec.errors
+        # The model of this one operation names no exception for bad input; clients take it as an unmodelled error,
+        # which is truer than "access denied".
+        modelled = spec.errors | ({"ValidationException"} if operation == "DeleteAgentRuntime" else set())
+        assert wire.name in modelled
 
 
 @pytest.mark.parametrize("reason", sorted({w.reason for pair in errors.TABLE.values() for w in pair if w.reason}))

@@ -183,6 +183,20 @@ def test_implication_is_never_a_wrong_yes(narrow, wide, users, tag):
                 assert conditions.holds(other, context, ARN)
 
 
+@pytest.mark.parametrize(
+    ("operator", "narrow", "wide", "yes"),
+    [
+        ("StringEquals", ("a",), ("a", "b"), True), ("StringEquals", ("a", "b"), ("a",), False),
+        ("StringNotEquals", ("a", "b"), ("a",), True), ("StringNotEquals", ("a",), ("a", "b"), False),
+        ("StringLike", ("a/x*",), ("a/*",), True), ("StringLike", ("a/*",), ("a/x*",), False),
+        ("StringNotLike", ("a*", "b*"), ("a*",), True), ("ForAllValues:StringNotEquals", ("a",), ("a", "b"), False),
+    ],
+)  # fmt: skip
+def test_implication_by_example(operator, narrow, wide, yes):
+    assert implies(Condition(operator, USER_ID, narrow), Condition(operator, USER_ID, wide)) is yes
+    assert not implies(Condition(operator, USER_ID, narrow), Condition(operator, TAG + "t", narrow))
+
+
 def test_an_owner_holds_everything_and_nobody_else_does():
     assert not not_held(EVERYTHING, (EVERYTHING,))
     assert not_held(EVERYTHING, (Grant("*", "arn:*"),)) and not_held(EVERYTHING, ())

@@ -182,11 +182,26 @@ def test_some_things_are_released():
         consented_at=NOW, expires_at=None, uses_left=1,
     )  # fmt: skip
     assert released(True, binding, use, consent)
+    old = replace(consent, consented_at=NOW - timedelta(hours=2))
+    assert released(True, replace(binding, life=timedelta(hours=3)), use, old)
     for fault in (
         (binding, use, replace(consent, uses_left=0)),
+        (binding, use, replace(consent, status="revoked")),
+        (binding, use, replace(consent, held=False)),
+        (binding, use, replace(consent, current=False)),
+        (binding, use, replace(consent, expires_at=NOW)),
+        (replace(binding, life=timedelta(hours=2)), use, old),
+        (replace(binding, life=timedelta(hours=2)), use, replace(consent, consented_at=None)),
+        (replace(binding, valid_from=NOW + timedelta(seconds=1)), use, consent),
+        (replace(binding, valid_until=NOW), use, consent),
+        (replace(binding, flows=frozenset({"m2m"})), use, consent),
+        (replace(binding, custom={"q": None}), replace(use, custom={"p": "1"}), consent),
+        (replace(binding, custom={"p": frozenset("2")}), replace(use, custom={"p": "1"}), consent),
+        (replace(binding, audiences=frozenset(PLACES[:1])), replace(use, audiences=frozenset(PLACES)), consent),
         (binding, replace(use, scopes=frozenset("c")), consent),
         (binding, use, replace(consent, requested=frozenset("b"))),
         (replace(binding, ceiling=frozenset("a")), use, consent),
+        (replace(binding, people=frozenset()), use, consent),
         (binding, replace(use, principal=PEOPLE[1]), consent),
     ):
         assert not released(True, *fault)
