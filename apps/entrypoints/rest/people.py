@@ -49,7 +49,9 @@ class Principal(serializers.Serializer):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=("jwt", "uid", "self"))
     issuer = serializers.CharField()
-    subject = serializers.CharField()
+    subject = serializers.CharField(
+        trim_whitespace=False,
+    )
     pseudonym = serializers.CharField(help_text="How they appear in the audit trail.")
     status = serializers.ChoiceField(choices=("active", "suspended"))
     created_at = serializers.DateTimeField()
@@ -57,7 +59,7 @@ class Principal(serializers.Serializer):
 
 class PrincipalQuery(PageQuery):
     kind = serializers.ChoiceField(choices=("jwt", "uid", "self"), required=False)
-    subject = serializers.CharField(max_length=512, required=False, help_text="Exactly.")
+    subject = serializers.CharField(trim_whitespace=False, max_length=512, required=False, help_text="Exactly.")
 
 
 class Link(Strict):
