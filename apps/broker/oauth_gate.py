@@ -41,7 +41,11 @@ def find_tenant(slug: str, *, request_id: str, source_ip: str | None) -> Tenant:
 
 
 def client_of(slug: str, *, client_id: str, request_id: str, source_ip: str | None) -> tuple[Caller, Tenant]:
-    """A caller that claims to be this client, and is anybody until the token endpoint has looked at its proof."""
+    """A caller that claims to be this client, and is anybody until the token endpoint has looked at its proof.
+
+    Only the address was counted so far: what counts against the tenant and its clients waits for `count_client`, or
+    whoever knows the tenant's name could use up what its own clients may ask.
+    """
     tenant = find_tenant(slug, request_id=request_id, source_ip=source_ip)
     caller = Caller(
         tenant_id=tenant.id,
@@ -53,14 +57,13 @@ def client_of(slug: str, *, client_id: str, request_id: str, source_ip: str | No
         request_id=request_id,
         source_ip=source_ip,
     )
-    try:
-        counters.hit("credential", f"oauth:{tenant.id}:{client_id[:255]}")
-        counters.hit("tenant", str(tenant.id))
-    except RateLimited as limited:
-        if limited.first:
-            Work("request.rejected", caller).refuse(limited)
-        raise
     return caller, tenant
+
+
+def count_client(caller: Caller) -> None:
+    """Count one request of a client that has proven itself. Raises RateLimited."""
+    counters.hit("credential", f"oauth:{caller.tenant_id}:{caller.name}")
+    counters.hit("tenant", str(caller.tenant_id))
 
 
 def person_of(slug: str, *, user: User | None, request_id: str, source_ip: str | None) -> tuple[Caller, Tenant]:

@@ -6,6 +6,7 @@ import hashlib
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from apps.authn.caller import CallerKind
 from apps.authn.models import OAuthAccessToken, OAuthAssertion, OAuthClient
@@ -374,3 +375,22 @@ def test_old_assertions_and_tokens_are_cleaned_up(acme, signing):
         OAuthAccessToken.objects.update(expires=clock.now() - timedelta(hours=1))
     housekeeping.clean(acme.id)
     assert rows(acme, OAuthAssertion) == [] and rows(acme, OAuthAccessToken) == []
+
+
+@pytest.mark.parametrize("path", ["token", "introspect", "revoke"])
+def test_who_proves_nothing_uses_up_nothing_of_the_tenant(acme, monkeypatch, path):
+    """Decision 36: before the proof only the address counts."""
+    from apps.authn.rate_limits import counters
+
+    made = make_client(acme, "agents:read")
+    token = get_token(acme, made)
+    form = {"grant_type": "client_credentials", "scope": "agents:read", "token": token}
+    client_id, secret = credentials(made)
+    for kind in ("tenant", "credential"):
+        frozen = clock.now() + timedelta(seconds={"tenant": 10, "credential": 20}[kind])
+        with time_machine.travel(frozen, tick=False), monkeypatch.context() as patch:
+            patch.setitem(counters.limits, kind, 2)
+            for _ in range(5):
+                assert post(acme, path, form, basic=(client_id, mutated(secret))).status_code == 401
+            statuses = [post(acme, path, form, basic=(client_id, secret)).status_code for _ in range(4)]
+            assert statuses == [200, 200, 429, 429], kind

@@ -22,6 +22,7 @@ from apps.authn.oauth.errors import OAuthRefused
 from apps.authn.oauth.issuer import Issuer
 from apps.authn.oauth.server import GRANT_TYPES, PortalServer, code_digest
 from apps.authn.oauth.validator import PortalValidator
+from apps.broker import oauth_gate
 from apps.broker.authorization_server import bearer
 from apps.broker.authorization_server import contracts as c
 from apps.broker.run import handles
@@ -86,6 +87,8 @@ def issue(command: c.TokenRequest, work: Work) -> c.TokensIssued:
         said = json.loads(answer)
         if status == 200:
             endpoint.name_client()
+            # Over the limit, what was about to be stored is undone: a code or refresh token is not spent for nothing.
+            oauth_gate.count_client(work.caller)
             work.proven_by_possession()
             work.note(scopes=sorted(said["scope"].split()))
             # In the transaction that stored the token: no token without its record.
@@ -113,6 +116,8 @@ def revoke(command: c.RevokeToken, work: Work) -> None:
         )
         if status == 200:
             endpoint.name_client()
+            # Over the limit, what was about to be stored is undone: a code or refresh token is not spent for nothing.
+            oauth_gate.count_client(work.caller)
             work.proven_by_possession()
             with work.change():
                 pass
@@ -132,6 +137,7 @@ def introspect(command: c.IntrospectToken, work: Work) -> Mapping[str, Any]:
             found = _own_token(command.token, endpoint, work)
     if not known:
         raise OAuthRefused("invalid_client", reason=endpoint.validator.why)
+    oauth_gate.count_client(work.caller)
     work.proven_by_possession()
     work.note(active=found is not None)
     if found is None:
